@@ -1,0 +1,1 @@
+"""The deployment engine: revisions become releases, and releases can be taken back."""

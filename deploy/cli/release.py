@@ -1,0 +1,177 @@
+"""Tasks that make releases, take them back, and show them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from deploy import stages
+from deploy.cli.task import ENVIRONMENT, ROOT, task
+from deploy.console import Console, size
+from deploy.inventory import read_target
+from deploy.stages import Request
+
+
+@task()
+def build(console: Console, env: str = ENVIRONMENT, revision: str = "", json: bool = False) -> None:
+    """Build a revision into an artifact: source, locked packages, static files."""
+    artifact = stages.build_only(_request("build", env, revision), console)
+    facts = {
+        "artifact": artifact.digest,
+        "revision": artifact.revision.commit,
+        "bytes": artifact.size,
+        "files": len(artifact.blobs),
+    }
+    told = f"{artifact.digest[:12]} of {artifact.revision.short}: {size(artifact.size)} in "
+    console.result(f"{told}{len(artifact.blobs)} files", facts)
+
+
+@task()
+def push(
+    console: Console,
+    env: str = ENVIRONMENT,
+    revision: str = "",
+    wait: bool = False,
+    json: bool = False,
+) -> None:
+    """Build, and bring what the droplet lacks: a sealed release that is not live."""
+    release = stages.push(_request("push", env, revision, wait), console)
+    console.result(f"{release['id']} is pushed", release)
+
+
+@task()
+def collectstatic(
+    console: Console, env: str = ENVIRONMENT, wait: bool = False, json: bool = False
+) -> None:
+    """Publish the pushed release's hashed static files beside those of the others."""
+    done = stages.step(_request("collectstatic", env, wait=wait), console, "collectstatic")
+    console.result(f"{done['release']['id']}: {done['new']} new static files", done)
+
+
+@task()
+def migrate(
+    console: Console,
+    env: str = ENVIRONMENT,
+    allow_breaking: bool = False,
+    wait: bool = False,
+    json: bool = False,
+) -> None:
+    """Apply the pushed release's migrations, never waiting long for a lock."""
+    request = _request("migrate", env, wait=wait)
+    done = stages.step(request, console, "migrate", allow_breaking=allow_breaking)
+    applied = ", ".join(done["applied"]) or "no migrations"
+    console.result(f"{done['release']['id']}: applied {applied}", done)
+
+
+@task(help={"stop_before": "stop before collectstatic, migrate, start or switch"})
+def deploy(
+    console: Console,
+    env: str = ENVIRONMENT,
+    revision: str = "",
+    stop_before: str = "",
+    allow_breaking: bool = False,
+    wait: bool = False,
+    json: bool = False,
+) -> None:
+    """Ship a revision without losing a request; a bad one is refused or taken back."""
+    request = replace(
+        _request("deploy", env, revision, wait),
+        stop_before=stop_before,
+        allow_breaking=allow_breaking,
+    )
+    done = stages.deploy(request, console)
+    release = done["release"]["id"]
+    console.summary()
+    if not done["changed"]:
+        told = f"Nothing changed: {release} is live with this revision and these config vars"
+    elif stop_before:
+        told = f"{release} stopped before {stop_before}. Go on: invoke switch"
+    else:
+        told = f"{release} is live: {done['url']}"
+    console.result(told, {**done, "phases": console.times()})
+
+
+@task()
+def switch(
+    console: Console, env: str = ENVIRONMENT, wait: bool = False, json: bool = False
+) -> None:
+    """Go on with a deploy that was stopped: gate, switch, bake, retire."""
+    done = stages.switch(_request("switch", env, wait=wait), console)
+    told = f"{done['release']['id']} is live: {done['url']}"
+    console.result(told, {**done, "phases": console.times()})
+
+
+@task(
+    positional=["release"],
+    optional=["release"],
+    help={
+        "reverse_migrations": "also take back the migrations that it cannot live with",
+        "restore": "put the database back to what it was before those migrations",
+    },
+)
+def rollback(
+    console: Console,
+    release: str | None = None,
+    env: str = ENVIRONMENT,
+    reverse_migrations: bool = False,
+    restore: bool = False,
+    wait: bool = False,
+    json: bool = False,
+) -> None:
+    """Go back to the last release that was live and healthy, or to RELEASE."""
+    request = _request("rollback", env, wait=wait)
+    done = stages.rollback(request, console, release or None, reverse_migrations, restore)
+    told = f"{done['release']['id']} is live again; {done['left']} was taken back: {done['url']}"
+    console.result(told, {**done, "phases": console.times()})
+
+
+@task()
+def releases(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
+    """List the releases on the droplet: id, revision, author, age, state."""
+    found = stages.ask(_request("releases", env), console, "releases")
+    console.result(_table(found), found)
+
+
+@task()
+def verify(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
+    """Compare every file of every release with what was pushed."""
+    stages.verify(_request("verify", env), console)
+    console.result("Every file is as it was pushed", {"differing": []})
+
+
+def _request(command: str, env: str, revision: str = "", wait: bool = False) -> Request:
+    target = read_target(ROOT, env)
+    return Request(ROOT, target, f"invoke {command}", revision or None, wait)
+
+
+def _table(found: list[dict[str, Any]]) -> Table | str:
+    if not found:
+        return "No releases yet. Run: invoke deploy"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("release", "revision", "author", "age", "state", "subject"):
+        kept_whole = column in ("release", "revision", "age", "state")
+        table.add_column(column, no_wrap=True, min_width=24 if column == "release" else None)
+        table.columns[-1].ratio = None if kept_whole else 1
+    for release in found:
+        table.add_row(
+            release["id"],
+            release["revision"][:7],
+            release["author"],
+            age(release["created_at"]),
+            release["state"],
+            release["subject"],
+            style="bold" if release["state"].startswith("live") else None,
+        )
+    return table
+
+
+def age(moment: str) -> str:
+    """How long ago a moment (ISO 8601) was, for people."""
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,145 @@
+"""What a person at the controller sees: phases as they go, and a summary."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console as Terminal
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from deploy.errors import SlipwayError
+
+UNBOUNDED = 500
+
+
+@dataclass
+class PhaseTime:
+    """One finished phase: seconds it took, bytes it sent."""
+
+    name: str
+    seconds: float
+    bytes: int = 0
+
+
+@dataclass
+class Console:
+    """Progress goes to standard error, results to standard output.
+
+    With ``as_json`` nothing but one JSON document is printed.
+    """
+
+    as_json: bool = False
+    phases: list[PhaseTime] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # A pipe or a file has no width; nothing should be cut or broken for it.
+        self.out = _terminal(stderr=False)
+        self.err = _terminal(stderr=True)
+        self.err.quiet = self.as_json
+        self._status: Status | None = None
+        self._started = time.monotonic()
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[PhaseTime]:
+        """A phase on the controller."""
+        started = time.monotonic()
+        self._begin(name)
+        current = PhaseTime(name, 0.0)
+        state = "failed"
+        try:
+            yield current
+            state = "done"
+        finally:
+            current.seconds = time.monotonic() - started
+            self._end(current, state)
+
+    def event(self, facts: dict[str, Any]) -> None:
+        """Show an event of the release tool on the droplet."""
+        if "note" in facts:
+            self.note(facts["note"])
+        elif facts.get("state") == "started":
+            self._begin(facts["phase"])
+        elif "state" in facts:
+            ended = PhaseTime(facts["phase"], facts["seconds"], facts["bytes"])
+            self._end(ended, facts["state"])
+
+    def note(self, text: str) -> None:
+        """A remark inside a phase."""
+        self.err.print(f"             [dim]{escape(text)}[/dim]", soft_wrap=True)
+
+    def times(self) -> list[dict[str, Any]]:
+        """Phase, seconds and bytes, for scripts."""
+        return [vars(phase) for phase in self.phases]
+
+    def summary(self) -> None:
+        """Phase, seconds, bytes sent."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("phase")
+        table.add_column("seconds", justify="right")
+        table.add_column("sent", justify="right")
+        for phase in self.phases:
+            sent = size(phase.bytes) if phase.bytes else ""
+            table.add_row(phase.name, f"{phase.seconds:.2f}", sent)
+        total = time.monotonic() - self._started
+        table.add_row("in all", f"{total:.2f}", "", style="bold")
+        self.err.print(table)
+
+    def result(self, text: RenderableType, facts: Any) -> None:
+        """The outcome: a sentence for people, or the facts for scripts."""
+        if self.as_json:
+            print(json.dumps(facts, indent=2, default=str))
+        else:
+            self.out.print(text, soft_wrap=isinstance(text, str))
+
+    def failure(self, error: SlipwayError) -> None:
+        """Why it did not work, with the evidence below."""
+        if self.as_json:
+            facts = {"kind": error.kind, "message": error.message, "detail": error.detail}
+            print(json.dumps({"error": facts}, indent=2))
+            return
+        for line in error.detail:
+            self.err.print(f"  [dim]{escape(line)}[/dim]", soft_wrap=True)
+        self.err.print(
+            f"[bold red]{error.kind}:[/bold red] {escape(error.message)}", soft_wrap=True
+        )
+
+    def _begin(self, name: str) -> None:
+        if self.err.is_terminal:
+            self._status = self.err.status(name)
+            self._status.start()
+
+    def _end(self, phase: PhaseTime, state: str) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
+        self.phases.append(phase)
+        mark = "[green]done[/green]  " if state == "done" else "[red]failed[/red]"
+        sent = f"  {size(phase.bytes)}" if phase.bytes else ""
+        self.err.print(f"{mark} {phase.seconds:5.2f} s  {phase.name}{sent}")
+
+
+def _terminal(stderr: bool) -> Terminal:
+    terminal = Terminal(stderr=stderr, highlight=False)
+    if not terminal.is_terminal:
+        terminal.width = UNBOUNDED
+    return terminal
+
+
+def size(count: float) -> str:
+    """Bytes for people, in powers of a thousand."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        # What would be rounded up to 1000.0 is one of the next unit.
+        if count < 999.95:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} TB"

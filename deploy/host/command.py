@@ -1,0 +1,35 @@
+"""Running other programs, most of them by sudo."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+
+
+def run(argv: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run a program without input, and return its output as text.
+
+    A session of its own keeps a terminal's Ctrl-C from it: it ends when it is done, and what is
+    backed out is backed out in order.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes longer. A program that runs as root cannot be killed
+            from here and goes on; the caller has a verb to undo it.
+    """
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        with suppress(PermissionError):
+            process.kill()
+        raise
+    return subprocess.CompletedProcess(argv, process.returncode, out, err)

@@ -1,0 +1,45 @@
+"""What every phase works with."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from deploy.host.errors import BackedOut
+from deploy.host.events import Reporter
+from deploy.host.layout import Layout
+from deploy.host.site import Site
+from deploy.host.units import Units
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of the release tool.
+
+    ``who`` and ``command`` go to the audit log; ``cancel`` is set when somebody pressed Ctrl-C.
+    """
+
+    site: Site
+    units: Units
+    reporter: Reporter
+    who: str
+    command: str
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def layout(self) -> Layout:
+        return self.site.layout
+
+    def check(self) -> None:
+        """To be called wherever the run can still back out.
+
+        Raises:
+            BackedOut: somebody pressed Ctrl-C.
+        """
+        if self.cancel.is_set():
+            raise BackedOut("Interrupted")
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than until somebody presses Ctrl-C."""
+        self.cancel.wait(seconds)
+        self.check()

@@ -1,0 +1,14 @@
+"""The database becomes what the SQL on standard input says, or stays as it is."""
+
+import os
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.postgresql.client import DatabaseClient
+
+settings = connections[DEFAULT_DB_ALIAS].settings_dict
+args, env = DatabaseClient.settings_to_cmd_args_env(settings, [])
+options = ["--quiet", "--no-psqlrc", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+# Tables that came after the dump would stay, and hold on to those that are replaced.
+clear = ["--command=DROP OWNED BY CURRENT_USER CASCADE", "--file=-"]
+command = ["psql", *options, *args[1:], *clear]
+os.execvpe("psql", command, {**os.environ, **(env or {})})

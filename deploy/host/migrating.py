@@ -1,0 +1,211 @@
+"""Migrate: the database learns what the release needs, while the old release serves."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.host import audit, project, restoring
+from deploy.host.context import Context
+from deploy.host.errors import BackedOut, NeedsYou, Refused, SlipwayError
+from deploy.host.events import Phase
+from deploy.host.project import DETAIL_LINES, cause, lines
+from deploy.host.release import Release
+
+MIGRATE_SECONDS = 3600.0
+LOCK_TRIES = 3
+LOCK_PAUSE_SECONDS = 1.0
+LOCK_TIMED_OUT = "canceling statement due to lock timeout"
+
+
+def migrate(
+    ctx: Context, release: Release, current: Release | None, allow_breaking: bool, phase: Phase
+) -> list[str]:
+    """Apply the release's migrations; returns those applied, as ``app.name``.
+
+    Without a difference in migrations or config vars to the current release nothing is asked of
+    the database: the gate's readiness check still would see a migration that is missing.
+
+    Args:
+        allow_breaking: apply also what the release that serves cannot live with.
+
+    Raises:
+        Refused: DEBUG is on, no allowed hosts, or a migration breaks the release that serves.
+        BackedOut: a migration failed and nothing of it is left.
+        NeedsYou: migrations failed after others had been applied.
+    """
+    if current and (current.migrations, current.config) == (release.migrations, release.config):
+        phase.note("no new ones")
+        return []
+    found = project.ask(ctx, release, "plan")
+    _check_settings(found)
+    pending = found["pending"]
+    if not pending:
+        phase.note("no new ones")
+        return []
+    names = [migration["name"] for migration in pending]
+    if current and not allow_breaking:
+        _check_breaking(pending, current)
+    if found["applied"]:
+        _show(pending, phase)
+        point = restoring.take(ctx, release)
+        phase.note(f"restore point of {point.bytes} bytes taken before {release.id} migrates")
+    else:
+        phase.note(f"{len(names)} migrations into an empty database")
+    _apply(ctx, release, names, phase)
+    audit.append(ctx.layout, audit.MIGRATED, release.id, who=ctx.who, migrations=names)
+    return names
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Migrations in the database that a release to go back to does not know.
+
+    ``breaks`` says, per migration, what the older code could not live with; ``reversible`` is
+    whether all of them can be taken back; ``losses`` what that would delete.
+    """
+
+    migrations: tuple[str, ...] = ()
+    breaks: Mapping[str, Sequence[str]] | None = None
+    reversible: bool = True
+    losses: tuple[str, ...] = ()
+
+    @property
+    def additive(self) -> bool:
+        """Whether the older code can live with them as they are."""
+        return not self.breaks
+
+
+def difference(ctx: Context, newer: Release, older: Release) -> Difference:
+    """What stands between the database, as ``newer`` migrated it, and ``older``."""
+    unknown = unknown_to(older, newer)
+    if not unknown:
+        return Difference()
+    found = project.ask(ctx, newer, "reverse", migrations=unknown)["migrations"]
+    return Difference(
+        migrations=tuple(unknown),
+        breaks={m["name"]: m["breaks"] for m in found if m["breaks"]},
+        reversible=all(m["reversible"] for m in found),
+        losses=tuple(loss for m in found for loss in m["losses"]),
+    )
+
+
+def unknown_to(older: Release, newer: Release) -> list[str]:
+    """Migrations that the newer release brought and the older one does not know."""
+    return sorted(set(newer.migrations) - set(older.migrations))
+
+
+def take_back(ctx: Context, newer: Release, migrations: Sequence[str], phase: Phase) -> None:
+    """Reverse migrations, with the code that knows how.
+
+    Raises:
+        BackedOut: one could not be reversed; what was reversed before it was applied again.
+    """
+    done = _run(ctx, newer, phase, reverse=list(migrations))
+    if done.returncode != 0:
+        _run(ctx, newer, phase)
+        raise BackedOut(f"A migration could not be reversed: {cause(done)}", lines(done))
+    told = ", ".join(migrations)
+    audit.append(ctx.layout, audit.REVERSED, newer.id, who=ctx.who, migrations=list(migrations))
+    phase.note(f"reversed {told}")
+
+
+def apply_again(ctx: Context, newer: Release, phase: Phase) -> None:
+    """Undo :func:`take_back`: the newer release is served again and needs its schema."""
+    done = _run(ctx, newer, phase)
+    if done.returncode != 0:
+        raise NeedsYou(
+            f"Migrations of {newer.id} were reversed and could not be applied again: "
+            f"{cause(done)}. Run: invoke deploy",
+            lines(done),
+        )
+
+
+def _check_settings(found: dict[str, Any]) -> None:
+    if found["debug"]:
+        raise Refused(
+            "DEBUG is on with this droplet's config vars, which shows the site's insides to "
+            "visitors. Take DJANGO_DEBUG out of app_config_vars and run: ansible-playbook site.yml"
+        )
+    if not found["allowed_hosts"] or "*" in found["allowed_hosts"]:
+        raise Refused(
+            f"ALLOWED_HOSTS is {found['allowed_hosts']}: name the site's domains in the "
+            "inventory and run: ansible-playbook site.yml"
+        )
+
+
+def _check_breaking(pending: Sequence[Mapping[str, Any]], current: Release) -> None:
+    breaking = [migration for migration in pending if migration["breaks"]]
+    if breaking:
+        findings = [f"{m['name']}: {message}" for m in breaking for message in m["breaks"]]
+        raise Refused(
+            f"{len(breaking)} migrations would break {current.id}, which serves while they run "
+            "and after a rollback. Split them (add first, remove with a later release), or accept "
+            "that: invoke deploy --allow-breaking",
+            findings,
+        )
+
+
+def _show(pending: Sequence[Mapping[str, Any]], phase: Phase) -> None:
+    for migration in pending:
+        phase.note(migration["name"])
+        for line in migration["sql"].splitlines():
+            if line.strip() and not line.startswith("--"):
+                phase.note(f"    {line}")
+
+
+def _apply(ctx: Context, release: Release, pending: list[str], phase: Phase) -> None:
+    done = _run(ctx, release, phase)
+    if done.returncode != 0:
+        raise _failure(ctx, release, pending, done)
+
+
+def _run(
+    ctx: Context, release: Release, phase: Phase, **facts: Any
+) -> subprocess.CompletedProcess[str]:
+    """Migrate, trying again when a lock is not to be had."""
+    seconds = ctx.site.lock_timeout_seconds
+    for attempt in range(1, LOCK_TRIES + 1):
+        ctx.check()
+        done = project.run(ctx, release, "migrate", MIGRATE_SECONDS, lock_timeout=seconds, **facts)
+        if done.returncode == 0 or LOCK_TIMED_OUT not in done.stderr:
+            break
+        blockers = (project.answer(done) or {}).get("blockers", [])
+        phase.note(f"a lock was not to be had within {seconds:g} s; held by {'; '.join(blockers)}")
+        if attempt < LOCK_TRIES:
+            ctx.pause(LOCK_PAUSE_SECONDS)
+    return done
+
+
+def _failure(
+    ctx: Context, release: Release, pending: list[str], done: subprocess.CompletedProcess[str]
+) -> SlipwayError:
+    try:
+        left = {migration["name"] for migration in project.ask(ctx, release, "plan")["pending"]}
+    except Refused as error:
+        audit.append(ctx.layout, audit.FAILED, release.id, who=ctx.who, cause=cause(done))
+        return NeedsYou(
+            f"Migrating failed: {cause(done)}. What is applied cannot be told, as the database "
+            "does not answer; the old release stays current. Look: invoke status",
+            error.detail,
+        )
+    applied = [name for name in pending if name not in left]
+    failed = next((name for name in pending if name in left), "after the last one")
+    blockers = (project.answer(done) or {}).get("blockers", [])
+    why = f"{cause(done)}, held by {'; '.join(blockers)}" if blockers else cause(done)
+    detail = lines(done)[-DETAIL_LINES:]
+    audit.append(ctx.layout, audit.FAILED, release.id, who=ctx.who, cause=why, applied=applied)
+    if applied:
+        return NeedsYou(
+            f"Migration {failed} failed: {why}. Applied before it, and still so: "
+            f"{', '.join(applied)}. The old release serves. Mend the migration and run: "
+            "invoke deploy",
+            detail,
+        )
+    return BackedOut(
+        f"Migration {failed} failed: {why}. It is not recorded as applied (if it is not atomic, "
+        "parts of it may be), and the old release serves. Mend it and run: invoke deploy",
+        detail,
+    )

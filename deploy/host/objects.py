@@ -1,0 +1,166 @@
+"""The object store: every file of every release once, by its digest, linked into place.
+
+A push sends only digests that the droplet does not have; a push that was cut off goes on where
+it was; a release costs the disk what changed. Objects are read-only and named by the SHA-256 of
+their content, with ``x`` behind it for executables (a hard link shares its mode).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Container, Iterable, Mapping
+from pathlib import Path
+from typing import IO
+
+from deploy.host.errors import Refused
+
+# Path inside the tree -> object name.
+Tree = Mapping[str, str]
+
+OBJECT_NAME = re.compile(r"[0-9a-f]{64}x?")
+INCOMING = "incoming"
+CHUNK = 1 << 20
+
+
+def object_path(store: Path, name: str) -> Path:
+    return store / name[:2] / name
+
+
+def absent(store: Path, names: Iterable[str]) -> list[str]:
+    """The names that the store does not hold, sorted."""
+    return sorted(name for name in set(names) if not object_path(store, name).exists())
+
+
+def receive(store: Path, stream: IO[bytes], wanted: Iterable[str]) -> None:
+    """Take the wanted objects from a gzipped tar stream, checking each against its name.
+
+    Raises:
+        Refused: a member was not asked for, is no plain file, or does not match its digest.
+    """
+    incoming = store / INCOMING
+    incoming.mkdir(exist_ok=True)
+    expected = set(wanted)
+    try:
+        with tarfile.open(fileobj=stream, mode="r|gz") as pack:
+            for member in pack:
+                if member.name not in expected or not member.isreg():
+                    raise Refused(
+                        f"The pack holds {member.name!r}, which was not asked for. "
+                        "Run the command again"
+                    )
+                content = pack.extractfile(member)
+                assert content is not None
+                _take(incoming / member.name, content)
+                expected.discard(member.name)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Refused(
+                "The droplet's disk is full; what was taken so far is kept for the next try. "
+                "Run: invoke status"
+            ) from None
+        raise Refused(f"The pack is damaged ({error}). Run the command again") from None
+    if expected:
+        raise Refused(f"The pack lacks {len(expected)} objects. Run the command again")
+    adopt(store)
+
+
+def adopt(store: Path) -> None:
+    """Move what arrived into the store, after checking it and forcing it to the disk.
+
+    Also picks up what an earlier push left behind when it was cut off.
+    """
+    incoming = store / INCOMING
+    if not incoming.is_dir():
+        return
+    arrived = [path for path in incoming.iterdir() if OBJECT_NAME.fullmatch(path.name)]
+    if arrived:
+        os.sync()
+    for path in arrived:
+        if digest(path) != path.name[:64]:
+            path.unlink()
+            continue
+        path.chmod(0o555 if path.name.endswith("x") else 0o444)
+        target = object_path(store, path.name)
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+
+
+def link_tree(store: Path, tree: Tree, target: Path) -> None:
+    """Lay the tree out under ``target``, as hard links to the objects.
+
+    Raises:
+        Refused: a path would leave the folder.
+    """
+    made: set[Path] = set()
+    for path, name in sorted(tree.items()):
+        _check_path(path)
+        folder = (target / path).parent
+        if folder not in made:
+            folder.mkdir(parents=True, exist_ok=True)
+            made.add(folder)
+        link(object_path(store, name), target / path)
+
+
+def link(source: Path, target: Path) -> None:
+    """Hard link, or copy where the file system's limit of links is reached."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        shutil.copy2(source, target)
+
+
+def differing(tree: Tree, folder: Path) -> list[str]:
+    """Paths of the tree that are missing under ``folder`` or have other content."""
+    wrong = []
+    for path, name in sorted(tree.items()):
+        try:
+            if digest(folder / path) != name[:64]:
+                wrong.append(path)
+        except OSError:
+            wrong.append(path)
+    return wrong
+
+
+def collect_garbage(store: Path, keep: Container[str]) -> None:
+    """Remove the objects that no release, venv or static file links to any more.
+
+    Args:
+        keep: names that nothing may link to yet (static files before they are published).
+    """
+    for folder in store.iterdir():
+        if folder.name != INCOMING:
+            for path in folder.iterdir():
+                if path.stat().st_nlink == 1 and path.name not in keep:
+                    path.unlink()
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _take(path: Path, content: IO[bytes]) -> None:
+    hasher = hashlib.sha256()
+    with path.open("wb") as file:
+        while chunk := content.read(CHUNK):
+            hasher.update(chunk)
+            file.write(chunk)
+    if hasher.hexdigest() != path.name[:64]:
+        path.unlink()
+        raise Refused(
+            f"Object {path.name[:12]} does not match its digest, so the push is damaged and was "
+            "refused. Run the command again"
+        )
+
+
+def _check_path(path: str) -> None:
+    parts = path.split("/")
+    if path.startswith("/") or "\0" in path or any(part in ("", ".", "..") for part in parts):
+        raise Refused(f"The artifact holds the path {path!r}, which leaves its folder. Build again")

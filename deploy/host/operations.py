@@ -1,0 +1,146 @@
+"""The verbs of the release tool. Each is whole: it ends done, or backed out."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from deploy.host import audit, objects, plan, pushing
+from deploy.host.context import Context
+from deploy.host.errors import Refused
+from deploy.host.events import phase
+from deploy.host.migrating import migrate
+from deploy.host.release import Release, current_id, read, read_all
+from deploy.host.retiring import prune
+from deploy.host.switching import activate, stage
+from deploy.host.wire import Payload, Wire
+
+# What a release may have gone through and still be the same as a new one.
+WAITING = (audit.PUSHED, audit.MIGRATED, audit.STAGED)
+TREES = ("app", "static", "assets", "judge", "venv")
+
+
+def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
+    """Take an artifact's manifest, ask for the objects that are missing, seal a release.
+
+    An artifact that was pushed before and never went live is the same release again.
+
+    Args:
+        size: bytes of the compressed manifest that follow on the wire.
+    """
+    manifest = json.loads(zlib.decompress(_read_all(wire, size)))
+    known = _pushed(ctx, manifest)
+    if known:
+        ctx.reporter.event(need=[])
+        return {"release": known.to_json(), "new": False}
+    store = ctx.layout.objects
+    names = objects.absent(store, _names(ctx, manifest))
+    pushing.check_room(ctx, sum(manifest["sizes"][name] for name in names))
+    ctx.reporter.event(need=names)
+    if names:
+        command = wire.command() or {"bytes": 0}
+        payload = io.BufferedReader(Payload(wire, command["bytes"]))
+        objects.receive(store, payload, names)
+        # The end of a gzip stream may come before the end of the payload.
+        while payload.read(objects.CHUNK):
+            pass
+    ctx.check()
+    return {"release": pushing.assemble(ctx, manifest, built_by).to_json(), "new": True}
+
+
+def collectstatic(ctx: Context, release_id: str) -> dict[str, Any]:
+    """Publish the release's hashed static files beside those of the other releases."""
+    release = _sealed(ctx, release_id)
+    with phase(ctx.reporter, "collectstatic") as collecting:
+        new = pushing.publish_static(ctx.layout, release)
+        collecting.note(f"{new} new files")
+    return {"new": new}
+
+
+def migrate_to(ctx: Context, release_id: str, allow_breaking: bool) -> dict[str, Any]:
+    """Apply the migrations of a release."""
+    release = _sealed(ctx, release_id)
+    with phase(ctx.reporter, "migrate") as migrating:
+        applied = migrate(ctx, release, _current(ctx), allow_breaking, migrating)
+    return {"applied": applied}
+
+
+def stage_only(ctx: Context, release_id: str) -> dict[str, Any]:
+    """Start and gate, and leave the release running beside the live one for `invoke switch`."""
+    release = _sealed(ctx, release_id)
+    stage(ctx, release)
+    audit.append(ctx.layout, audit.STAGED, release.id, who=ctx.who)
+    return {"release": release.to_json()}
+
+
+def go_live(ctx: Context, release_id: str) -> dict[str, Any]:
+    """Start, gate, switch, bake and retire; then prune."""
+    release = _sealed(ctx, release_id)
+    activate(ctx, release)
+    with phase(ctx.reporter, "prune") as pruning:
+        gone = prune(ctx, pruning.note)
+    return {"release": release.to_json(), "pruned": [r.id for r in gone]}
+
+
+def verify(ctx: Context) -> dict[str, Any]:
+    """Compare every file of every release with the digest it was pushed with."""
+    wrong: list[str] = []
+    layout = ctx.layout
+    folders = [layout.release(release.id) for release in read_all(layout)]
+    for folder in (*folders, *layout.venvs.iterdir()):
+        stored = json.loads((folder / pushing.MANIFEST).read_text())
+        wrong += [f"{folder}/{path}" for path in objects.differing(stored["files"], folder)]
+        # Static files are published by a step of their own.
+        published = {
+            path: name for path, name in stored["assets"].items() if (layout.static / path).exists()
+        }
+        wrong += [f"{layout.static}/{path}" for path in objects.differing(published, layout.static)]
+    return {"differing": sorted(set(wrong))}
+
+
+def _sealed(ctx: Context, release_id: str) -> Release:
+    release = read(ctx.layout, release_id)
+    if release is None:
+        known = ", ".join(r.id for r in read_all(ctx.layout)) or "none"
+        raise Refused(f"No release {release_id}; there are: {known}. Run: invoke releases")
+    return release
+
+
+def _current(ctx: Context) -> Release | None:
+    current = current_id(ctx.layout)
+    return read(ctx.layout, current) if current else None
+
+
+def _pushed(ctx: Context, manifest: Mapping[str, Any]) -> Release | None:
+    """A sealed release of the same artifact and config vars that was pushed and no more."""
+    pasts = audit.fold(audit.read(ctx.layout))
+    config = ctx.units.config()
+    current = _current(ctx)
+    live = current.sequence if current else 0
+    for release in reversed(read_all(ctx.layout)):
+        same = release.artifact == manifest["artifact"] and release.config == config
+        if (
+            same
+            and release.sequence > live
+            and pasts.get(release.id, plan.NOTHING).event in WAITING
+        ):
+            return release
+    return None
+
+
+def _names(ctx: Context, manifest: Mapping[str, Any]) -> set[str]:
+    """The objects that this push needs; those of a venv only when it is not there."""
+    trees = [tree for tree in TREES if tree != "venv"]
+    if not ctx.layout.venv(manifest["lock"]).exists():
+        trees.append("venv")
+    return {name for tree in trees for name in manifest[tree].values()}
+
+
+def _read_all(wire: Wire, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += wire.read(size - len(data))
+    return data

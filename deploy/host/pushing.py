@@ -1,0 +1,232 @@
+"""Push: what the controller built becomes a sealed release."""
+
+from __future__ import annotations
+
+import compileall
+import configparser
+import json
+import os
+import py_compile
+import shutil
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.host import audit, objects
+from deploy.host.context import Context
+from deploy.host.errors import Refused
+from deploy.host.layout import RELEASE_ID, SOCKET_PATH_LIMIT, Layout
+from deploy.host.release import Release, new_id, processes, read_all
+
+MANIFEST = "manifest.json"
+# Unpacked objects, their bytecode, and room for the file system's own book-keeping.
+DISK_FACTOR = 2
+INODES_MINIMUM = 1000
+
+
+def check_room(ctx: Context, size: int) -> None:
+    """Refuse what would not fit.
+
+    Args:
+        size: bytes that the missing objects take unpacked.
+
+    Raises:
+        Refused: not enough disk or inodes.
+    """
+    disk = os.statvfs(ctx.layout.root)
+    free = disk.f_bavail * disk.f_frsize
+    needed = size * DISK_FACTOR + ctx.site.min_free_mb * 1_000_000
+    if free < needed:
+        raise Refused(
+            f"The release needs {needed / 1e6:.0f} MB free under {ctx.layout.root}, and there are "
+            f"{free / 1e6:.0f} MB. Make room, or lower keep_releases; see: invoke status"
+        )
+    if disk.f_files and disk.f_favail < INODES_MINIMUM:
+        raise Refused(
+            f"Only {disk.f_favail} inodes are free under {ctx.layout.root}. Make room first"
+        )
+
+
+def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release:
+    """Lay out and seal a release from objects that are all in the store.
+
+    Args:
+        manifest: what the controller built (deploy/build.py writes it).
+
+    Returns:
+        The sealed release; not started, not live.
+    """
+    layout = ctx.layout
+    venv = _assemble_venv(layout, manifest)
+    release_id = _free_id(layout, manifest["revision"])
+    folder = layout.release(release_id)
+    _lay_out(layout, folder, manifest, venv)
+    release = Release(
+        id=release_id,
+        sequence=max((r.sequence for r in read_all(layout)), default=0) + 1,
+        revision=manifest["revision"],
+        subject=manifest["subject"],
+        author=manifest["author"],
+        artifact=manifest["artifact"],
+        lock=manifest["lock"],
+        config=ctx.units.bind(release_id),
+        python=manifest["python"],
+        migrations=tuple(manifest["migrations"]),
+        static_url=manifest["static_url"],
+        processes=processes((folder / "app" / "Procfile").read_text()),
+        built_by=built_by,
+        created_at=audit.now(),
+    )
+    os.sync()
+    seal(folder, release)
+    audit.append(layout, audit.PUSHED, release_id, who=ctx.who, revision=release.revision)
+    return release
+
+
+def seal(folder: Path, release: Release) -> None:
+    """Write release.json in one rename: from here on the release is complete."""
+    draft = folder / ".release.json"
+    with draft.open("w") as file:
+        json.dump(release.to_json(), file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(folder / "release.json")
+
+
+def publish_static(layout: Layout, release: Release) -> int:
+    """Put the release's hashed files where Nginx serves them from; returns how many were new.
+
+    Their names carry their content's hash, so a file that is there is the right one.
+    """
+    manifest = json.loads((layout.release(release.id) / MANIFEST).read_text())
+    new = {
+        path: name
+        for path, name in manifest["assets"].items()
+        if not (layout.static / path).exists()
+    }
+    objects.link_tree(layout.objects, new, layout.static)
+    return len(new)
+
+
+def remove_unsealed(ctx: Context) -> list[str]:
+    """Collect what a push that was killed left half-done; returns the ids."""
+    layout = ctx.layout
+    objects.adopt(layout.objects)
+    half = [
+        path
+        for path in layout.releases.iterdir()
+        if RELEASE_ID.fullmatch(path.name) and not (path / "release.json").exists()
+    ]
+    for path in half:
+        ctx.units.forget(path.name)
+        shutil.rmtree(path)
+    for path in layout.venvs.glob(".*"):
+        shutil.rmtree(path)
+    return [path.name for path in half]
+
+
+def _free_id(layout: Layout, revision: str) -> str:
+    """An id that no release has: the lock keeps others out, the clock may stand still."""
+    moment = datetime.now(UTC)
+    while layout.release(release_id := new_id(moment, revision)).exists():
+        moment = datetime.fromtimestamp(moment.timestamp() + 1, UTC)
+    if len(os.fsencode(layout.socket(release_id))) > SOCKET_PATH_LIMIT:
+        raise Refused(
+            f"The socket's path {layout.socket(release_id)} is longer than {SOCKET_PATH_LIMIT} "
+            "bytes. Choose a shorter site_name in the inventory"
+        )
+    return release_id
+
+
+def _lay_out(layout: Layout, folder: Path, manifest: Mapping[str, Any], venv: Path) -> None:
+    folder.mkdir()
+    for name in ("app", "static", "judge", "bin", "run"):
+        (folder / name).mkdir()
+    objects.link_tree(layout.objects, manifest["app"], folder / "app")
+    objects.link_tree(layout.objects, manifest["static"], folder / "static")
+    objects.link_tree(layout.objects, manifest["judge"], folder / "judge")
+    (folder / "venv").symlink_to(os.path.relpath(venv, folder))
+    commands = processes((folder / "app" / "Procfile").read_text())
+    for name, command in commands.items():
+        script = folder / "bin" / name
+        # exec: systemd has to see the program itself as the unit's main process; env: a command
+        # may begin with variables of its own.
+        script.write_text(f"#!/bin/sh\nexec env {command}\n")
+        script.chmod(0o755)
+    _compile(folder / "app")
+    trees = ("app", "static", "judge")
+    known = {f"{tree}/{path}": name for tree in trees for path, name in manifest[tree].items()}
+    _write_manifest(folder, known, manifest["assets"])
+
+
+def _write_manifest(folder: Path, known: Mapping[str, str], assets: Mapping[str, str]) -> None:
+    """List every file of the folder with its digest, those made here (bytecode, scripts) too."""
+    files = dict(known)
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if name not in files and path.is_file() and not path.is_symlink():
+            files[name] = objects.digest(path)
+    (folder / MANIFEST).write_text(json.dumps({"files": files, "assets": dict(assets)}))
+
+
+def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
+    """The virtual environment of the lock file, made once and shared by its releases."""
+    final = layout.venv(manifest["lock"])
+    if final.exists():
+        return final
+    draft = layout.venvs / f".{final.name}"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = draft / "lib" / version / "site-packages"
+    packages.mkdir(parents=True)
+    (draft / "bin").mkdir()
+    (draft / "bin" / "python3").symlink_to(f"/usr/bin/{version}")
+    (draft / "bin" / "python").symlink_to("python3")
+    (draft / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
+    objects.link_tree(layout.objects, manifest["venv"], packages)
+    _write_scripts(packages, draft / "bin", final)
+    _compile(packages)
+    inside = packages.relative_to(draft)
+    _write_manifest(draft, {f"{inside}/{path}": n for path, n in manifest["venv"].items()}, {})
+    os.sync()
+    draft.rename(final)
+    return final
+
+
+def _write_scripts(packages: Path, bin_folder: Path, final: Path) -> None:
+    """The packages' console scripts, with the path they will run from."""
+    for listing in packages.glob("*.dist-info/entry_points.txt"):
+        parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        parser.read_string(listing.read_text())
+        for name, target in _console_scripts(parser):
+            if "/" in name:
+                raise Refused(f"A package has a script called {name!r}, which leaves its folder")
+            module, _, function = target.split("[")[0].strip().partition(":")
+            script = bin_folder / name
+            script.write_text(
+                f"#!{final}/bin/python3\n"
+                f"import sys\n"
+                f"from {module} import {function.split('.')[0]}\n"
+                f"sys.exit({function}())\n"
+            )
+            script.chmod(0o755)
+
+
+def _console_scripts(parser: configparser.ConfigParser) -> list[tuple[str, str]]:
+    return parser.items("console_scripts") if parser.has_section("console_scripts") else []
+
+
+def _compile(folder: Path) -> None:
+    """Bytecode that Python need not check against its source: releases do not change.
+
+    Files that do not compile (templates with a .py ending, code for another Python) are left to
+    fail when they are imported, as they would without bytecode.
+    """
+    compileall.compile_dir(
+        folder,
+        quiet=2,
+        workers=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )

@@ -1,0 +1,131 @@
+"""Facts about the droplet and its releases, for `invoke releases` and `invoke status`."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.host import audit, lock
+from deploy.host.audit import Past
+from deploy.host.context import Context
+from deploy.host.errors import SlipwayError
+from deploy.host.project import ask
+from deploy.host.release import Release, current_id, read, read_all
+
+CERTIFICATE_DATE = "%b %d %H:%M:%S %Y %Z"
+
+
+def releases(ctx: Context) -> list[dict[str, Any]]:
+    """All sealed releases, newest first, with what they went through."""
+    pasts = audit.fold(audit.read(ctx.layout))
+    current = current_id(ctx.layout)
+    return [
+        {
+            **release.to_json(),
+            "state": _state(release, pasts.get(release.id, Past()), current),
+            "at": pasts.get(release.id, Past()).at or release.created_at,
+        }
+        for release in reversed(read_all(ctx.layout))
+    ]
+
+
+def facts(ctx: Context) -> dict[str, Any]:
+    """What the controller has to know before it builds."""
+    current = current_id(ctx.layout)
+    live = read(ctx.layout, current) if current else None
+    return {
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "machine": platform.machine(),
+        "glibc": platform.libc_ver()[1],
+        "current": live.to_json() if live else None,
+        "config": ctx.units.config(),
+        "locks": sorted(path.name for path in ctx.layout.venvs.iterdir()),
+        "now": datetime.now(UTC).timestamp(),
+    }
+
+
+def status(ctx: Context) -> dict[str, Any]:
+    """What is live, its units, and what it lives on."""
+    current = current_id(ctx.layout)
+    release = read(ctx.layout, current) if current else None
+    disk = shutil.disk_usage(ctx.layout.root)
+    memory = _memory()
+    past = audit.fold(audit.read(ctx.layout)).get(current or "", Past())
+    return {
+        "app": ctx.site.app,
+        "environment": ctx.site.environment,
+        "host": socket.gethostname(),
+        "url": f"https://{ctx.site.domain}/",
+        "current": {**release.to_json(), "since": past.at} if release else None,
+        "deploying": lock.holder(ctx.layout.lock),
+        "units": [{"release": unit, **vars(ctx.units.state(unit))} for unit in ctx.units.loaded()],
+        "certificate": _certificate(ctx.site.domain),
+        "disk": {"free": disk.free, "total": disk.total},
+        "memory": memory,
+        "database": _database(ctx, release),
+    }
+
+
+def _state(release: Release, past: Past, current: str | None) -> str:
+    if release.id == current:
+        return "live" if past.live else "live, unproved"
+    if past.bad:
+        return past.event if past.event == audit.ROLLED_BACK else audit.FAILED
+    if past.live:
+        return "healthy"
+    return audit.STAGED if past.event == audit.STAGED else audit.PUSHED
+
+
+def _memory() -> dict[str, int]:
+    """Bytes available and in all, as /proc/meminfo has them."""
+    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    kilobytes = {fields[0].rstrip(":"): int(fields[1]) for fields in lines}
+    return {
+        "available": kilobytes["MemAvailable"] * 1024,
+        "total": kilobytes["MemTotal"] * 1024,
+    }
+
+
+def _certificate(domain: str) -> dict[str, Any] | None:
+    """What Nginx shows to a visitor of the domain: issuer, end, and days left."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", 443), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=domain) as secure,
+        ):
+            der = secure.getpeercert(binary_form=True)
+    except OSError:
+        return None
+    text = subprocess.run(
+        ("openssl", "x509", "-inform", "DER", "-noout", "-issuer", "-subject", "-enddate"),
+        input=der,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    values = dict(line.split("=", 1) for line in text.splitlines())
+    end = datetime.strptime(values["notAfter"], CERTIFICATE_DATE).replace(tzinfo=UTC)
+    return {
+        "issuer": values["issuer"].strip(),
+        "self_signed": values["issuer"] == values["subject"],
+        "not_after": end.isoformat(),
+        "days": (end - datetime.now(UTC)).days,
+    }
+
+
+def _database(ctx: Context, release: Release | None) -> dict[str, Any] | None:
+    if release is None:
+        return None
+    try:
+        return ask(ctx, release, "database")
+    except SlipwayError as error:
+        return {"bytes": None, "problem": error.message}

@@ -1,0 +1,135 @@
+"""Retire and prune: how releases leave."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.host import audit, objects, restoring
+from deploy.host.context import Context
+from deploy.host.errors import NeedsYou, Refused
+from deploy.host.layout import Layout
+from deploy.host.plan import prunable, rollback_target
+from deploy.host.pushing import MANIFEST
+from deploy.host.release import Release, current_id, read_all
+
+# Twice, because a connection may be between Nginx's lookup of the path and the queue.
+EMPTY_LOOKS = 2
+LOOK_SECONDS = 0.05
+
+
+def drain(layout: Layout, release: str, seconds: float) -> None:
+    """Wait until no connection waits in the socket's queue: stopping would reset it.
+
+    Args:
+        seconds: the longest wait.
+    """
+    deadline = time.monotonic() + seconds
+    empty = 0
+    while empty < EMPTY_LOOKS and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+        empty = empty + 1 if queue_length(str(layout.socket(release))) == 0 else 0
+
+
+def queue_length(path: str) -> int:
+    """Connections that wait to be accepted on the unix socket at ``path``."""
+    lines = subprocess.run(
+        ("ss", "--no-header", "--unix", "--listening", "--numeric"),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    # netid state recv-q send-q local-address ...
+    return sum(int(fields[2]) for fields in map(str.split, lines) if path in fields)
+
+
+def retire(ctx: Context, release: str) -> None:
+    """Drain and stop an instance that visitors are not sent to any more.
+
+    Requests in flight are finished: Gunicorn stops accepting and ends its workers gracefully.
+    """
+    drain(ctx.layout, release, ctx.site.drain_seconds)
+    ctx.units.stop(release, seconds=ctx.site.drain_seconds + 60)
+
+
+def warm(ctx: Context, live: str) -> set[str]:
+    """The instance that runs on beside the live one, when the inventory wants that."""
+    if not ctx.site.keep_warm:
+        return set()
+    try:
+        pasts = audit.fold(audit.read(ctx.layout))
+        return {rollback_target(read_all(ctx.layout), pasts, live).id}
+    except Refused:
+        return set()
+
+
+def stop_strays(ctx: Context, keep: set[str]) -> list[str]:
+    """Retire instances that a killed run left behind; returns their ids."""
+    strays = [release for release in ctx.units.loaded() if release not in keep]
+    for release in strays:
+        retire(ctx, release)
+    return strays
+
+
+def prune(ctx: Context, note: Callable[[str], None]) -> tuple[Release, ...]:
+    """Remove the releases nobody will go back to, and what only they needed."""
+    layout = ctx.layout
+    releases = read_all(layout)
+    gone = prunable(
+        releases,
+        audit.fold(audit.read(layout)),
+        current_id(layout),
+        ctx.site.keep_releases,
+    )
+    for release in gone:
+        note(release.id)
+        _remove(ctx, release)
+    kept = tuple(r for r in releases if r not in gone)
+    _remove_unused(layout, kept)
+    restoring.prune(ctx, {release.id for release in kept})
+    return gone
+
+
+def _remove(ctx: Context, release: Release) -> None:
+    layout = ctx.layout
+    if current_id(layout) == release.id:
+        raise NeedsYou(f"Release {release.id} was to be pruned while it is live. Look: status")
+    if release.id in ctx.units.loaded():
+        ctx.units.stop(release.id)
+    ctx.units.forget(release.id)
+    # Unsealed first: a release that is half removed must not look like one.
+    (layout.release(release.id) / "release.json").unlink()
+    shutil.rmtree(layout.release(release.id))
+    audit.append(layout, audit.PRUNED, release.id, who=ctx.who)
+
+
+def _remove_old_tools(layout: Layout) -> None:
+    """Release tools that no controller's version asks for any more; the running one stays."""
+    for tool in layout.tools.iterdir():
+        if not Path(__file__).is_relative_to(tool):
+            shutil.rmtree(tool)
+
+
+def _remove_unused(layout: Layout, kept: tuple[Release, ...]) -> None:
+    locks = {release.lock for release in kept}
+    for venv in layout.venvs.iterdir():
+        if venv.name not in locks:
+            # Renamed first: half a venv under its own name would be taken for a whole one.
+            leaving = venv.rename(venv.with_name(f".{venv.name}"))
+            shutil.rmtree(leaving)
+    assets: dict[str, str] = {}
+    for release in kept:
+        assets |= json.loads((layout.release(release.id) / MANIFEST).read_text())["assets"]
+    # Deepest first, so that a folder is looked at after what was in it.
+    for path in sorted(layout.static.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif str(path.relative_to(layout.static)) not in assets:
+            path.unlink()
+    objects.collect_garbage(layout.objects, set(assets.values()))
+    _remove_old_tools(layout)

@@ -1,0 +1,109 @@
+"""systemd units of releases, through the root-owned helper that Ansible installed."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from deploy.host.command import run
+from deploy.host.errors import NeedsYou
+from deploy.host.site import Site
+
+LOG_LINES = 30
+HELPER_SECONDS = 60.0
+# Longer than any TimeoutStopSec that the inventory is likely to allow.
+PROCESS_STOP_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """What systemd says of an instance's service."""
+
+    active: str
+    sub: str
+    restarts: int
+    main_pid: int
+    result: str
+
+    @property
+    def running(self) -> bool:
+        return self.active == "active"
+
+
+class Units:
+    """The instances of one site. One method per verb of the helper."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def start(self, release: str, seconds: float) -> str | None:
+        """Start the socket and the service; returns when the service is ready.
+
+        Args:
+            seconds: how long it may take.
+
+        Returns:
+            None, or a sentence that says why it did not start.
+        """
+        try:
+            done = self._call("start", release, seconds=seconds, check=False)
+        except subprocess.TimeoutExpired:
+            return f"it was not ready within {seconds:.0f} s"
+        return None if done.returncode == 0 else done.stderr.strip() or "systemd refused it"
+
+    def stop(self, release: str, seconds: float = HELPER_SECONDS) -> None:
+        self._call("stop", release, seconds=seconds)
+
+    def run_processes(self, release: str) -> str | None:
+        """Run the workers and schedulers of this release and of no other.
+
+        Those of others end first: they have their unit's TimeoutStopSec to finish what they hold.
+        Returns what is wrong with the new ones, or None.
+        """
+        done = self._call("run-processes", release, seconds=PROCESS_STOP_SECONDS, check=False)
+        if done.returncode == 0:
+            return None
+        return next(reversed(done.stderr.strip().splitlines()), "systemd refused them")
+
+    def state(self, release: str) -> UnitState:
+        text = self._call("status", release).stdout
+        values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return UnitState(
+            active=values.get("ActiveState", "unknown"),
+            sub=values.get("SubState", "unknown"),
+            restarts=int(values.get("NRestarts") or 0),
+            main_pid=int(values.get("MainPID") or 0),
+            result=values.get("Result", "unknown"),
+        )
+
+    def logs(self, release: str, lines: int = LOG_LINES) -> list[str]:
+        done = self._call("logs", release, str(lines), check=False)
+        return done.stdout.splitlines()[-lines:]
+
+    def bind(self, release: str) -> str:
+        """Give the release the config vars of now; returns the config version it has."""
+        return self._call("bind", release).stdout.strip()
+
+    def config(self) -> str:
+        """The version of the config vars that a release bound now would get."""
+        return self._call("config").stdout.strip()
+
+    def forget(self, release: str) -> None:
+        self._call("forget", release)
+
+    def loaded(self) -> list[str]:
+        """Ids of the instances whose socket or service is there in any state but inactive."""
+        lines = self._call("list").stdout.splitlines()
+        return sorted({line.split()[0] for line in lines if line.strip()})
+
+    def _call(
+        self, *args: str, seconds: float = HELPER_SECONDS, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        argv = (*self._site.unit_helper, *args)
+        done = run(argv, seconds)
+        if check and done.returncode != 0:
+            raise NeedsYou(
+                f"`{' '.join(argv[2:])}` failed on the droplet. Run: ansible-playbook site.yml",
+                done.stderr.splitlines()[-LOG_LINES:],
+            )
+        return done

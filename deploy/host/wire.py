@@ -1,0 +1,111 @@
+"""Standard input as the controller's side of the conversation: lines, and runs of bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import select
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from deploy.host.errors import BackedOut
+
+CHUNK = 1 << 16
+# A controller sends without pause once it sends; silence means that the network is gone.
+SILENCE_SECONDS = 20.0
+CANCEL = b"cancel\n"
+
+
+class Wire:
+    """Reads commands and payloads from a file descriptor, without ever reading ahead of them."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._buffer = b""
+        self._ended = False
+        # Set when the controller asked to back out, by whoever sees it first.
+        self.cancel = threading.Event()
+
+    def command(self) -> dict[str, Any] | None:
+        """The next command, or None when the controller is gone. Waits as long as it takes."""
+        while True:
+            while b"\n" not in self._buffer:
+                if not self._fill(timeout=None):
+                    return None
+            line, self._buffer = self._buffer.split(b"\n", 1)
+            if line != CANCEL.strip():
+                return dict(json.loads(line))
+            self.cancel.set()
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes, at least one.
+
+        Raises:
+            BackedOut: the controller is gone, or silent for too long.
+        """
+        if not self._buffer and not self._fill(timeout=SILENCE_SECONDS):
+            raise BackedOut(
+                "The connection to the controller was lost during the upload. What arrived is "
+                "kept; run the command again"
+            )
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Set ``cancel`` when the controller says so while the block runs."""
+        wake_reader, wake_writer = os.pipe()
+        watcher = threading.Thread(target=self._watch, args=(wake_reader,), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            os.close(wake_writer)
+            watcher.join()
+            os.close(wake_reader)
+
+    def _watch(self, wake: int) -> None:
+        while not self._ended:
+            readable, _, _ = select.select([self._descriptor, wake], [], [])
+            if wake in readable:
+                return
+            self._ended = not self._take()
+            if CANCEL in self._buffer:
+                self._buffer = self._buffer.replace(CANCEL, b"")
+                self.cancel.set()
+
+    def _fill(self, timeout: float | None) -> bool:
+        if self._ended or not self._readable(timeout):
+            return False
+        self._ended = not self._take()
+        return not self._ended
+
+    def _readable(self, timeout: float | None) -> bool:
+        return bool(select.select([self._descriptor], [], [], timeout)[0])
+
+    def _take(self) -> bool:
+        chunk = os.read(self._descriptor, CHUNK)
+        self._buffer += chunk
+        return bool(chunk)
+
+
+class Payload(io.RawIOBase):
+    """The next ``size`` bytes of a wire as a file."""
+
+    def __init__(self, wire: Wire, size: int) -> None:
+        self._wire = wire
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._left == 0:
+            return 0
+        data = self._wire.read(min(len(buffer), self._left))
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)

@@ -1,0 +1,57 @@
+"""Runs inside the project, through ``manage.py shell``: collect, check, and say what there is.
+
+Static files go to the folder in SLIPWAY_STATIC, wherever STATIC_ROOT points to. No database is
+touched: what would be read from one is read from an empty one in memory.
+"""
+
+import io
+import json
+import os
+import pathlib
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.management import call_command
+from django.db.migrations.loader import MigrationLoader
+
+static_root = str(settings.STATIC_ROOT or "")
+hashed, manifest = [], None
+if static_root and apps.is_installed("django.contrib.staticfiles"):
+    settings.STATIC_ROOT = os.environ["SLIPWAY_STATIC"]
+    from django.contrib.staticfiles.storage import staticfiles_storage
+
+    call_command("collectstatic", interactive=False, verbosity=0)
+    hashed = sorted(set(getattr(staticfiles_storage, "hashed_files", {}).values()))
+    manifest = getattr(staticfiles_storage, "manifest_name", None)
+pathlib.Path(os.environ["SLIPWAY_STATIC"]).mkdir(exist_ok=True)
+
+changes = io.StringIO()
+try:
+    call_command("makemigrations", check_changes=True, dry_run=True, stdout=changes)
+    missing = []
+except SystemExit:
+    missing = [line.strip() for line in changes.getvalue().splitlines() if line.startswith(" ")]
+
+loader = MigrationLoader(None, ignore_no_migrations=True)
+found = checks.run_checks(include_deployment_checks=True)
+print(
+    "slipway:"
+    + json.dumps(
+        {
+            "debug": bool(settings.DEBUG),
+            "static_root": static_root,
+            "static_url": settings.STATIC_URL or "",
+            "hashed": hashed,
+            "manifest": manifest,
+            "changes": missing,
+            "conflicts": [
+                f"{app}: {', '.join(sorted(names))}"
+                for app, names in loader.detect_conflicts().items()
+            ],
+            "migrations": sorted(f"{app}.{name}" for app, name in loader.disk_migrations),
+            "errors": [f"{m.id}: {m.msg}" for m in found if m.level >= checks.ERROR],
+            "warnings": [f"{m.id}: {m.msg}" for m in found if m.level == checks.WARNING],
+        }
+    )
+)

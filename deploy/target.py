@@ -1,0 +1,47 @@
+"""Where a deploy goes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from deploy.errors import Refused
+
+
+@dataclass(frozen=True)
+class Target:
+    """One host of one environment, as the inventory's ``deploy_target`` tells it.
+
+    ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own. Times are seconds.
+    The droplet's own part of it is :class:`deploy.host.site.Site`.
+    """
+
+    environment: str
+    name: str
+    app: str
+    host: str
+    port: int
+    user: str
+    identity_file: str
+    known_hosts: str
+    root: str
+    domain: str
+    project: str
+    build_env: Mapping[str, str]
+
+
+def parse(name: str, values: Mapping[str, Any]) -> Target:
+    """Make a target of the inventory's variables for host ``name``.
+
+    Raises:
+        Refused: a key is missing.
+    """
+    keys = [field.name for field in fields(Target) if field.name != "name"]
+    missing = [key for key in keys if key not in values]
+    if missing:
+        raise Refused(
+            f"deploy_target of {name} lacks {', '.join(missing)}. See inventory/group_vars/all.yml"
+        )
+    known = {key: values[key] for key in keys}
+    return Target(name=name, **{**known, "port": int(known["port"])})

@@ -1,0 +1,229 @@
+"""What all droplets share: names (dnsmasq) and certificates (Pebble, an ACME server)."""
+
+import datetime
+import ipaddress
+import json
+import socket
+import ssl
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from lab import files, paths
+from lab.errors import LabError
+from lab.network import DOMAIN, GATEWAY
+from lab.process import Identity, live, spawn, tail, wait_for
+
+ACME_PORT = 14000
+MANAGEMENT_PORT = 15000
+ACME_DIRECTORY = f"https://{GATEWAY}:{ACME_PORT}/dir"
+
+DNS_CONF = paths.RUN / "dnsmasq.conf"
+DNS_PID = paths.RUN / "dnsmasq.json"
+DNS_LOG = paths.LOGS / "dnsmasq.log"
+PEBBLE_CONF = paths.RUN / "pebble.json"
+PEBBLE_PID = paths.RUN / "pebble-process.json"
+PEBBLE_LOG = paths.LOGS / "pebble.log"
+LISTENER_CERTIFICATE = paths.ACME / "listener.pem"
+LISTENER_KEY = paths.ACME / "listener.key"
+
+DNSMASQ = ("dnsmasq", "--keep-in-foreground", f"--conf-file={DNS_CONF}", "--log-facility=-")
+PEBBLE = ("pebble", "-config", str(PEBBLE_CONF), "-dnsserver", f"{GATEWAY}:53")
+
+
+def dns_conf(addresses: Mapping[str, str]) -> str:
+    """dnsmasq's file: droplet name -> address, with every name below it; the rest to the host's."""
+    names = "".join(
+        f"address=/{name}.{DOMAIN}/{address}\n" for name, address in sorted(addresses.items())
+    )
+    return (
+        f"listen-address={GATEWAY}\n"
+        "bind-interfaces\n"
+        "except-interface=lo\n"
+        "no-hosts\n"
+        # An outage of the host's resolver should end here when it ends there.
+        "no-negcache\n"
+        f"local=/{DOMAIN}/\n"
+        f"{names}"
+    )
+
+
+def ensure_dns(addresses: Mapping[str, str]) -> None:
+    """dnsmasq runs and knows exactly these droplets."""
+    wanted = dns_conf(addresses)
+    if runs(DNS_PID) and files.read(DNS_CONF) == wanted:
+        return
+    stop_dns()
+    files.write(DNS_CONF, wanted)
+    process = spawn(DNSMASQ, DNS_LOG, DNS_PID, {})
+    wait_for(lambda: listens(53) or fell(process, "dnsmasq", DNS_LOG), 10, "dnsmasq to listen")
+
+
+def pebble_conf() -> str:
+    return json.dumps(
+        {
+            "pebble": {
+                "listenAddress": f"{GATEWAY}:{ACME_PORT}",
+                "managementListenAddress": f"{GATEWAY}:{MANAGEMENT_PORT}",
+                "certificate": str(LISTENER_CERTIFICATE),
+                "privateKey": str(LISTENER_KEY),
+                "httpPort": 80,
+                "tlsPort": 443,
+                "ocspResponderURL": "",
+                "externalAccountBindingRequired": False,
+                # Seconds. As from Let's Encrypt: Pebble's own default is five years.
+                "certificateValidityPeriod": 90 * 86400,
+            }
+        },
+        indent=2,
+    )
+
+
+def ensure_acme(extra: Mapping[str, str] | None = None) -> None:
+    """Pebble runs, and acme/root.pem is the root it issues under now.
+
+    `extra` adds to its environment when it is started (its fault switches, PEBBLE_*).
+    """
+    if not runs(PEBBLE_PID):
+        stop_acme()
+        make_listener_certificate()
+        files.write(PEBBLE_CONF, pebble_conf())
+        # Pebble dawdles before each validation on purpose, up to 15 s, and refuses one nonce in
+        # twenty: faults to ask for by `extra`, and not by chance.
+        plain = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+        process = spawn(PEBBLE, PEBBLE_LOG, PEBBLE_PID, {**plain, **(extra or {})})
+        wait_for(
+            lambda: listens(MANAGEMENT_PORT) or fell(process, "pebble", PEBBLE_LOG),
+            10,
+            "Pebble to listen",
+        )
+    files.write(paths.ACME_ROOT, issuing_root())
+
+
+def runs(identity: Path) -> bool:
+    running = Identity.load(identity)
+    return running is not None and running.alive()
+
+
+def stop(argv: tuple[str, ...], identity: Path) -> None:
+    """Stop the service, also one whose identity was lost."""
+    for process in live(lambda words: words == argv):
+        process.kill()
+    identity.unlink(missing_ok=True)
+
+
+def stop_dns() -> None:
+    stop(DNSMASQ, DNS_PID)
+
+
+def stop_acme() -> None:
+    stop(PEBBLE, PEBBLE_PID)
+
+
+def listens(port: int) -> bool:
+    try:
+        with socket.create_connection((GATEWAY, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def fell(process: Identity, name: str, log: Path) -> bool:
+    if process.alive():
+        return False
+    raise LabError(f"{name} ended at once: {tail(log)}")
+
+
+def issuing_root() -> str:
+    """Pebble's root certificate, which it makes anew at each start."""
+    context = ssl.create_default_context(cafile=str(paths.ACME_CA))
+    opener = urllib.request.build_opener(
+        # No proxy of the host's environment stands between the host and its own bridge.
+        urllib.request.ProxyHandler({}),
+        urllib.request.HTTPSHandler(context=context),
+    )
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with opener.open(f"https://{GATEWAY}:{MANAGEMENT_PORT}/roots/0", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"Pebble does not tell its root certificate: {error}. Its log: {PEBBLE_LOG}"
+                ) from None
+            time.sleep(0.05)
+
+
+def make_listener_certificate() -> None:
+    """A CA and one certificate for Pebble's own HTTPS, made once; the CA's key is never stored."""
+    made = (paths.ACME_CA, LISTENER_CERTIFICATE, LISTENER_KEY)
+    if all(path.exists() for path in made):
+        return
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(ec.SECP256R1())
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Slipway lab: ACME listener CA")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Slipway lab: ACME listener")])
+    # Wide limits: tests turn the clock of a droplet by months.
+    now = datetime.datetime.now(datetime.UTC)
+    begin, end = now - datetime.timedelta(days=730), now + datetime.timedelta(days=3650)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+    ca = (
+        x509.CertificateBuilder()
+        .subject_name(ca_name)
+        .issuer_name(ca_name)
+        .public_key(ca_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(
+            x509.KeyUsage(
+                digital_signature=True,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                key_cert_sign=True,
+                crl_sign=True,
+                encipher_only=False,
+                decipher_only=False,
+            ),
+            critical=True,
+        )
+        .add_extension(identifier, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(ca_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.IPv4Address(GATEWAY))]),
+            critical=False,
+        )
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            critical=False,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    files.write(LISTENER_KEY, secret, mode=0o600)
+    files.write(LISTENER_CERTIFICATE, leaf.public_bytes(pem).decode())
+    files.write(paths.ACME_CA, ca.public_bytes(pem).decode())

@@ -1,0 +1,155 @@
+#!/usr/bin/python
+"""Write one version of an app's config vars, with the secrets that are generated on this host."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: config_version
+short_description: Write one version of an app's config vars
+description:
+  - Renders the config vars as a systemd EnvironmentFile that only root reads, named after the
+    first 12 hex digits of its SHA-256, and lets the link C(current) point to it.
+  - A version that is there is never changed, so a release that is bound to one keeps it.
+options:
+  path:
+    description: Folder of the versions. It has to be there.
+    type: path
+    required: true
+  values:
+    description: Config vars by name.
+    type: dict
+    required: true
+  generate:
+    description: Names whose random value is made on this host once, unless O(values) has them.
+    type: list
+    elements: str
+    default: []
+author: The Slipway project
+"""
+
+EXAMPLES = r"""
+- name: Write the config vars
+  config_version:
+    path: /etc/locallibrary/config
+    values:
+      DATABASE_URL: postgres://locallibrary@%2Frun%2Fpostgresql/locallibrary
+    generate: [DJANGO_SECRET_KEY]
+"""
+
+RETURN = r"""
+version:
+  description: The version that C(current) points to; C(unknown) before a secret is made.
+  type: str
+  returned: always
+"""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SECRET_BYTES = 48
+
+
+def quote(value: str) -> str:
+    """One value as systemd reads it back exactly (systemd.exec(5), EnvironmentFile=).
+
+    Inside double quotes a backslash keeps the meaning of these four characters alone; everything
+    else, line ends too, stands for itself.
+    """
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", value) + '"'
+
+
+def render(values: Mapping[str, str]) -> str:
+    """All config vars as the text of an EnvironmentFile, in the order of their names."""
+    return "".join(f"{name}={quote(values[name])}\n" for name in sorted(values))
+
+
+def version_of(text: str) -> str:
+    """The name of a version: it tells two apart, and an unchanged one is the same again."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def mistakes(values: Mapping[str, object]) -> list[str]:
+    """What cannot be written, in words, without any value."""
+    found = []
+    for name, value in values.items():
+        if not NAME.fullmatch(name):
+            found.append(f"{name!r} is no name of a config var: use letters, digits and _.")
+        elif not isinstance(value, str):
+            found.append(f"{name} is no text: write its value in quotes.")
+        elif "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            found.append(f"{name} holds a NUL or invalid UTF-8: no process takes it.")
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, and readable by root only from its first byte."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _link(link: Path, target: str) -> None:
+    draft = link.with_name(f".{link.name}.{os.getpid()}")
+    draft.symlink_to(target)
+    draft.replace(link)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "values": {"type": "dict", "required": True, "no_log": True},
+            "generate": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        },
+        supports_check_mode=True,
+    )
+    folder = Path(module.params["path"])
+    values: dict[str, str] = dict(module.params["values"])
+    found = mistakes(values)
+    if found:
+        module.fail_json(msg=" ".join(found))
+    link = folder / "current"
+    before = link.readlink().stem if link.is_symlink() else "none"
+
+    for name in module.params["generate"]:
+        if name in values:
+            continue
+        secret = folder / f"generated.{name}"
+        if not secret.exists():
+            if module.check_mode:
+                module.exit_json(
+                    changed=True,
+                    version="unknown",
+                    diff={"before": f"{before}\n", "after": f"a version with a new {name}\n"},
+                )
+            _write(secret, secrets.token_urlsafe(SECRET_BYTES))
+        values[name] = secret.read_text()
+
+    text = render(values)
+    version = version_of(text)
+    target = folder / f"{version}.env"
+    changed = before != version or not target.exists()
+    if changed and not module.check_mode:
+        _write(target, text)
+        _link(link, target.name)
+    module.exit_json(
+        changed=changed,
+        version=version,
+        diff={"before": f"{before}\n", "after": f"{version}: {', '.join(sorted(values))}\n"}
+        if changed
+        else {},
+    )
+
+
+if __name__ == "__main__":
+    main()

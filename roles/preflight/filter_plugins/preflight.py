@@ -1,0 +1,186 @@
+"""What stops a run before any change: each check returns sentences that say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+import idna
+
+# A Linux user name has at most 32 characters; PostgreSQL's 63 and the 107 of a unix socket's path
+# (/srv/<app>/releases/<28 characters>/run/web.sock) leave room for more.
+LONGEST_APP_NAME = 32
+# Users that Debian makes, databases that PostgreSQL makes, and the folder of this project.
+# fmt: off
+RESERVED_APP_NAMES = {
+    "adm", "backup", "bin", "daemon", "games", "irc", "list", "lp", "mail", "man", "news", "nobody",
+    "postgres", "proxy", "public", "root", "slipway", "sshd", "sudo", "sync", "sys", "template0",
+    "template1", "uucp", "www",
+}
+# fmt: on
+PUBLIC_KEY = re.compile(r"(ssh-|ecdsa-|sk-)[\w@.-]+ [A-Za-z0-9+/]+=*( .*)?")
+# A machine sold with 512 MB reports about 460: the kernel keeps the rest for itself.
+KERNEL_SHARE = 0.15
+
+
+def missing_variables(required: Mapping[str, str], defined: Sequence[str]) -> list[str]:
+    """One sentence for each required variable whose name is not among the defined ones."""
+    if not required:
+        return [
+            "The inventory comes without its facts: keep the hosts file beside group_vars, "
+            "as inventory/staging.yml is (in a folder of its own, group_vars is not read)."
+        ]
+    return [
+        f"{name} is not set: {meaning}. Set it in inventory/group_vars/<environment>.yml."
+        for name, meaning in required.items()
+        if name not in defined
+    ]
+
+
+def _normalised(domain: str) -> str:
+    """The IDNA form of what was probably meant, or "" when nothing can be guessed."""
+    bare = re.sub(r"^[a-z][a-z0-9+.-]*://", "", domain.strip(), flags=re.IGNORECASE)
+    bare = re.split(r"[/?#:]", bare, maxsplit=1)[0].rstrip(".")
+    try:
+        guess = idna.encode(bare, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return ""
+    return guess if _is_domain(guess) else ""
+
+
+def _is_domain(text: str) -> bool:
+    label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+    if len(text) > 253 or not re.fullmatch(rf"({label}\.)+(?!\d+$){label}", text):
+        return False
+    try:
+        idna.decode(text)
+    except idna.IDNAError:
+        return False
+    return True
+
+
+def domain_findings(domains: Any) -> list[str]:
+    """One sentence for each entry that no certificate can be issued for as it is written."""
+    if not isinstance(domains, list) or not domains:
+        return ["site_domains is no list of host names: write it as [library.example.org]."]
+    findings = []
+    for domain in domains:
+        text = str(domain)
+        if _is_domain(text):
+            continue
+        guess = _normalised(text)
+        if guess:
+            advice = f"write {guess}"
+        elif _is_address(text):
+            advice = "a certificate needs a host name, not an address"
+        elif text.startswith("*."):
+            advice = "HTTP-01 cannot prove a wildcard, list each host name"
+        else:
+            advice = "write a full host name such as library.example.org"
+        findings.append(f"site_domains has {text!r}, which is no domain: {advice}.")
+    doubled = sorted({str(name) for name in domains if domains.count(name) > 1})
+    return findings + [f"site_domains lists {name!r} twice: keep one." for name in doubled]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def app_name_findings(name: Any) -> list[str]:
+    """Whether the name can be a unix user, a database and the prefix of a unit at once."""
+    text = str(name)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text) or len(text) > LONGEST_APP_NAME:
+        return [
+            f"site_app is {text!r}: it names a unix user, a database and units, so write "
+            "lower-case letters, digits and _, beginning with a letter, "
+            f"at most {LONGEST_APP_NAME} in all."
+        ]
+    if text in RESERVED_APP_NAMES or text.startswith("pg_"):
+        return [f"site_app is {text!r}, a name that the system uses itself: choose another."]
+    return []
+
+
+def config_var_findings(values: Any) -> list[str]:
+    """Names that no shell or systemd takes, values that are no text; values are never shown."""
+    if not isinstance(values, dict):
+        return ["app_config_vars is no mapping: write NAME: value lines under it."]
+    findings = []
+    for name, value in values.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
+            findings.append(f"app_config_vars has the name {name!r}: use letters, digits and _.")
+        elif not isinstance(value, str):
+            findings.append(f"app_config_vars.{name} is no text: write its value in quotes.")
+        elif "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            findings.append(f"app_config_vars.{name} holds a NUL or invalid UTF-8: remove it.")
+    return findings
+
+
+def key_findings(keys: Any) -> list[str]:
+    """Whether the list holds public SSH keys, one at least."""
+    if not isinstance(keys, list) or not keys:
+        return ["site_deploy_keys is empty: list the public SSH keys that may deploy."]
+    return [
+        f"site_deploy_keys has {str(key)[:30]!r}, which is no public key: paste a .pub file."
+        for key in keys
+        if not PUBLIC_KEY.fullmatch(str(key).strip())
+    ]
+
+
+def group_findings(groups: Mapping[str, Sequence[str]], needed: Sequence[str]) -> list[str]:
+    """One sentence for each group of the inventory that a play needs and that has no host."""
+    return [
+        f"The inventory has no host in the group {name}: list one, as in inventory/local.yml."
+        for name in needed
+        if not groups.get(name)
+    ]
+
+
+def droplet_findings(
+    facts: Mapping[str, Any],
+    supported: Mapping[str, Sequence[str]],
+    architectures: Sequence[str],
+    memory_mb: int,
+    disk_mb: int,
+) -> list[str]:
+    """What the droplet itself lacks: its system, processor, memory (MiB) and free disk (MiB)."""
+    findings = []
+    system, version = facts["distribution"], facts["distribution_version"]
+    # Debian's 13.2 is a 13; Ubuntu's 24.10 is no 24.04.
+    release = version if system == "Ubuntu" else version.partition(".")[0]
+    if release not in supported.get(system, []):
+        known = ", ".join(f"{name} {', '.join(versions)}" for name, versions in supported.items())
+        findings.append(f"{system} {version} is not supported: use a droplet with one of {known}.")
+    if facts["architecture"] not in architectures:
+        findings.append(
+            f"The processor is {facts['architecture']}: use one of {', '.join(architectures)}."
+        )
+    memory = facts["memtotal_mb"]
+    if memory < memory_mb * (1 - KERNEL_SHARE):
+        findings.append(f"The droplet has {memory} MB of memory: it needs {memory_mb}, resize it.")
+    free = facts["mount_points"]["/"]["size_available"] // 2**20
+    if free < disk_mb:
+        findings.append(
+            f"The droplet has {free} MB of free disk: it needs {disk_mb}, free some or resize it."
+        )
+    return findings
+
+
+class FilterModule:
+    """Filters of this role."""
+
+    def filters(self) -> dict[str, Any]:
+        return {
+            "app_name_findings": app_name_findings,
+            "config_var_findings": config_var_findings,
+            "domain_findings": domain_findings,
+            "droplet_findings": droplet_findings,
+            "group_findings": group_findings,
+            "key_findings": key_findings,
+            "missing_variables": missing_variables,
+        }

@@ -1,0 +1,22 @@
+"""The tasks of Slipway: `invoke --list` shows them. This file only composes."""
+
+from invoke.collection import Collection
+
+from deploy.cli import host, release
+from lab import tasks as lab
+
+namespace = Collection(
+    release.build,
+    release.push,
+    release.collectstatic,
+    release.migrate,
+    release.deploy,
+    release.switch,
+    release.rollback,
+    release.releases,
+    release.verify,
+    host.status,
+    host.provision,
+    host.lock,
+)
+namespace.add_collection(Collection.from_module(lab, name="lab"))

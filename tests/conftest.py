@@ -1,0 +1,47 @@
+"""Order of the stages, the choice of slow tests, and what the lab's tests need to run at all."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from lab import host
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = ["lint", "unit", "templates", "contract", "app", "lab"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the tests marked slow as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """SIGTERM tears the droplets down as Ctrl-C does."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def stage_of(item: pytest.Item) -> str:
+    tests = ROOT / "tests"
+    return item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else "app"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Quick stages first; slow tests only with --full; lab tests only where droplets can run."""
+    obstacle = host.can_run() if any(stage_of(item) == "lab" for item in items) else None
+    for item in items:
+        stage = stage_of(item)
+        if stage in {"lint", "app", "lab"}:
+            item.add_marker(stage)
+        if stage == "lab" and obstacle:
+            item.add_marker(pytest.mark.skip(reason=obstacle))
+    items.sort(key=lambda item: STAGES.index(stage_of(item)))
+    if not config.getoption("--full"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        if slow:
+            config.hook.pytest_deselected(items=slow)
+            items[:] = [item for item in items if item not in slow]

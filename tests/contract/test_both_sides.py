@@ -1,0 +1,85 @@
+"""What Ansible writes and what the deployment side reads must be the same thing."""
+
+import ast
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.host.layout import RELEASE_ID, SOCKET_PATH_LIMIT, Layout
+from deploy.host.site import Site
+from deploy.inventory import read_target
+from deploy.target import Target
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLE = ROOT / "roles" / "app"
+ENVIRONMENTS = sorted(path.stem for path in (ROOT / "inventory").glob("*.yml"))
+
+
+def variables(path: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / path).read_text())
+    return found
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_inventory_renders_to_a_target(environment: str) -> None:
+    """Without a connection, without facts, without the lab."""
+    if environment == "local" and not Path("/var/lib/slipway-lab/ssh/id_ed25519.pub").exists():
+        pytest.skip("the lab's key is made by the first invoke lab.up")
+    target = read_target(ROOT, environment)
+    assert target.environment == environment
+    assert target.user == "deploy"
+    assert target.root == f"/srv/{target.app}"
+    assert (ROOT / target.project / "manage.py").is_file()
+
+
+def test_the_inventory_declares_exactly_what_is_read() -> None:
+    declared = set(variables("inventory/group_vars/all.yml")["deploy_target"])
+    read = {field.name for kind in (Target, Site) for field in fields(kind)} - {"name"}
+    # The names Nginx serves beside the first are the playbook's business.
+    assert declared - {"domains"} == read
+
+
+def test_both_sides_mean_the_same_by_a_release_id() -> None:
+    assert variables("roles/app/vars/main.yml")["__app_release_pattern"] == RELEASE_ID.pattern
+
+
+def test_the_unit_helper_knows_every_verb_that_is_called() -> None:
+    source = ast.parse((ROOT / "deploy" / "host" / "units.py").read_text())
+    called = {
+        call.args[0].value
+        for call in ast.walk(source)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "_call"
+        and isinstance(call.args[0], ast.Constant)
+    }
+    helper = (ROLE / "templates" / "unit.j2").read_text()
+    known = set(re.findall(r"\b([a-z-]+):\d\b", helper))
+    assert called
+    assert called <= known
+
+
+def test_the_socket_unit_listens_where_the_release_tool_knocks() -> None:
+    unit = (ROLE / "templates" / "web@.socket.j2").read_text()
+    listen = re.search(r"^ListenStream=(.*)$", unit, re.MULTILINE)
+    assert listen
+    path = listen[1].replace("{{ app_root }}", "/srv/locallibrary").replace("%i", "ID")
+    assert path == str(Layout(Path("/srv/locallibrary")).socket("ID"))
+
+
+def test_the_longest_socket_path_fits() -> None:
+    """A unix socket's path has 107 bytes; an app's name, as a Linux user's, 32."""
+    longest = Layout(Path("/srv") / ("a" * 32)).socket("20260101T000000-" + "f" * 12)
+    assert len(str(longest)) <= SOCKET_PATH_LIMIT
+
+
+def test_nginx_asks_the_release_that_current_points_to() -> None:
+    layout = Layout(Path("/srv/locallibrary"))
+    templates = (ROOT / "roles" / "nginx" / "templates").glob("*.j2")
+    text = "".join(path.read_text() for path in templates)
+    upstream = f"{layout.current}/run/web.sock".replace("/srv/locallibrary", "{{ nginx_root }}")
+    assert f"unix:{upstream}" in text

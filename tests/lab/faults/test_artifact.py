@@ -1,0 +1,157 @@
+"""Damage on the way and on the disk: refused before anything is made of it, or told by verify."""
+
+import shlex
+
+import pytest
+
+from tests.lab.faults import changes
+from tests.lab.faults.conftest import NewRow
+from tests.lab.faults.inside import APP, LAYOUT, look, whole
+from tests.lab.faults.invariants import check_after, check_answers, check_told
+from tests.lab.faults.visitors import Visitors
+from tests.lab.site import Site
+
+pytestmark = pytest.mark.slow
+
+GROUP = "A damaged or hostile artifact"
+BUILD = "deploy/build.py"
+# The clone's own engine packs badly; the droplet has to notice.
+BAD_PACK = """
+
+def _spoil(self, names, folder):
+    import io
+    path = _whole_pack(self, names, folder)
+{how}
+    return path
+
+
+_whole_pack = Artifact.pack
+Artifact.pack = _spoil
+"""
+FLIP = """\
+    data = bytearray(path.read_bytes())
+    data[{place}] ^= 1
+    path.write_bytes(data)
+"""
+REPACK = """\
+    with tarfile.open(path) as tar:
+        members = [(member, tar.extractfile(member).read()) for member in tar]
+    with tarfile.open(path, "w:gz") as tar:
+        for number, (member, content) in enumerate(members):
+            if number == 0:
+                {change}
+            tar.addfile(member, io.BytesIO(content))
+"""
+EVIL = f"{LAYOUT.root}/evil"
+DAMAGE = {
+    "a bit is flipped in the head of the pack": FLIP.format(place="1"),
+    "a bit is flipped in the middle of the pack": FLIP.format(place="len(data) // 2"),
+    "a bit is flipped in the checksum at the end of the pack": FLIP.format(place="len(data) - 6"),
+    "the pack ends early": "    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])\n",
+    "a file in the pack has another content": REPACK.format(
+        change="content = bytes([content[0] ^ 1]) + content[1:]"
+    ),
+    "a member of the pack leads out of its folder": REPACK.format(
+        change="member.name = '../../evil'"
+    ),
+    "a member of the pack is an absolute path": REPACK.format(change=f"member.name = '{EVIL}'"),
+    "a member of the pack is a symbolic link": REPACK.format(
+        change="member.type, member.linkname = tarfile.SYMTYPE, '/etc/passwd'"
+    ),
+    "a member of the pack is a device": REPACK.format(change="member.type = tarfile.CHRTYPE"),
+    "the manifest leads out of its folder": "",
+}
+BAD_MANIFEST = """
+
+def _spoil(revision, source, target, *rest, **more):
+    made = _whole(revision, source, target, *rest, **more)
+    app = made.manifest["app"]
+    app["../../../evil"] = next(iter(app.values()))
+    return made
+
+
+_whole = build
+build = _spoil
+"""
+STAGES = "deploy/stages.py"
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_it_is_refused(site: Site, row: NewRow, damage: str) -> None:
+    told = row(GROUP, damage, "refused; nothing of it is left, inside or outside", "A B C F")
+    old, good = site.release(), site.git("rev-parse", "HEAD")
+    before = look(site)
+    with Visitors(site) as visitors:
+        changes.good(site)
+        # Big enough for a pack whose middle is in a file's content.
+        site.commit({"app/NOTES.txt": "a line of text\n" * 500}, "More to send")
+        if DAMAGE[damage]:
+            changes.append(site, BUILD, BAD_PACK.format(how=DAMAGE[damage]), damage)
+        else:
+            changes.append(site, STAGES, BAD_MANIFEST, damage)
+        done = site.invoke("deploy")
+        check_told(done, codes=(2, 3))
+        after = look(site)
+        assert after.sealed == before.sealed
+        assert after.current == before.current
+        assert site.ssh("find / -xdev -name 'evil*' | grep .").code == 1
+        site.git("reset", "--quiet", "--hard", good)
+        struck = check_after(site, told, visitors)
+    check_answers(told, visitors.history, old, struck)
+
+
+FILES = {
+    "a source file": "app/catalog/views.py",
+    "a template": "app/catalog/templates/base.html",
+    "the file of a locked package": "venv/lib/python*/site-packages/django/shortcuts.py",
+}
+
+
+FLIP_IN = """
+import glob, os, sys
+path, = glob.glob(sys.argv[1])
+os.chmod(path, 0o644)
+with open(path, "r+b") as file:
+    first = file.read(1)[0]
+    file.seek(0)
+    file.write(bytes([first ^ 1]))
+os.chmod(path, 0o444)
+"""
+
+
+def flip_in(path: str) -> str:
+    """A command that flips the lowest bit of a file's first byte; the path may be a pattern."""
+    return f"python3 -c {shlex.quote(FLIP_IN)} {shlex.quote(path)}"
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_bit_flips_on_the_disk(site: Site, row: NewRow, kind: str) -> None:
+    """The next release must not inherit the damage through the store of files."""
+    told = row(
+        GROUP,
+        f"on the droplet a bit flips in {kind} of the live release",
+        "`verify` names it; the next deploy is whole again",
+        "A B C",
+    )
+    old = site.release()
+    path = f"{LAYOUT.release(old)}/{FILES[kind]}"
+    with Visitors(site) as visitors:
+        site.ask(flip_in(path))
+        try:
+            done = site.ssh(f"slipway {APP} verify")
+            assert done.code == 4, done
+            assert FILES[kind].rpartition("*/")[2] in done.output, done
+            revision = changes.good(site)
+            done = site.invoke("deploy")
+            assert done.code == 0, done
+            assert site.release().endswith(revision)
+            path = path.replace(old, site.release())
+            done = site.ssh(f"slipway {APP} verify")
+            assert site.release() not in done.output, done
+        finally:
+            healed = site.ask(f"sha256sum {path}").split()[0]
+            stored = site.ask(f"stat --format=%i {path}")
+            if not site.ask(f"find {LAYOUT.objects} -inum {stored} -name '{healed}*'"):
+                site.ask(flip_in(path))
+    check_answers(told, visitors.history, old, revision)
+    whole(site)

@@ -1,0 +1,124 @@
+"""kill -9 and Ctrl-C in every phase: one whole release serves, and the next deploy just works."""
+
+import time
+
+import pytest
+
+from tests.lab.faults import changes
+from tests.lab.faults.conftest import NewRow
+from tests.lab.faults.controller import DEPLOY, ROLLBACK, Controller, kill_release_tool
+from tests.lab.faults.inside import wait_until_free, whole
+from tests.lab.faults.invariants import check_after, check_answers
+from tests.lab.faults.report import Row
+from tests.lab.faults.visitors import Visitors
+from tests.lab.site import Site
+
+CONTROLLER = "kill -9 of the controller"
+TOOL = "kill -9 of the release tool on the droplet"
+slow = pytest.mark.slow
+# In these the release tool works; in the others it only waits for the controller.
+ON_THE_DROPLET = ("push", "collectstatic", "migrate", "start", "gate", "switch", "bake", "retire")
+UNDONE = ("build", "push", "collectstatic", "migrate", "start", "gate", "switch", "bake")
+
+
+def phases(names: tuple[str, ...], core: str = "") -> list[object]:
+    """One case for each phase; all but the one in the core are slow."""
+    return [name if name == core else pytest.param(name, marks=slow) for name in names]
+
+
+@pytest.mark.parametrize("phase", phases(DEPLOY, core="gate"))
+def test_the_controller_of_a_deploy_is_killed(site: Site, row: NewRow, phase: str) -> None:
+    told = row(CONTROLLER, f"deploy, in {phase}", "kill -9", "A B C D")
+    old = site.release()
+    with Visitors(site) as visitors:
+        struck = changes.good(site)
+        with Controller(site, "deploy") as controller:
+            controller.until(phase)
+            controller.kill()
+        after = check_after(site, told, visitors)
+    check_answers(told, visitors.history, old, struck, after)
+
+
+@pytest.mark.parametrize("phase", phases(ROLLBACK))
+def test_the_controller_of_a_rollback_is_killed(site: Site, row: NewRow, phase: str) -> None:
+    told = row(CONTROLLER, f"rollback, in {phase}", "kill -9", "A B C D")
+    old = two_releases(site)
+    with Visitors(site) as visitors:
+        with Controller(site, "rollback") as controller:
+            controller.until(phase, ROLLBACK)
+            controller.kill()
+        after = check_after(site, told, visitors)
+    check_answers(told, visitors.history, *old, after)
+
+
+@pytest.mark.parametrize("phase", phases(ON_THE_DROPLET, core="bake"))
+def test_the_release_tool_is_killed_in_a_deploy(site: Site, row: NewRow, phase: str) -> None:
+    told = row(TOOL, f"deploy, in {phase}", "kill -9", "A B C D F")
+    old = site.release()
+    with Visitors(site) as visitors:
+        struck = changes.good(site)
+        with Controller(site, "deploy") as controller:
+            controller.until(phase)
+            kill_and_check_what_is_said(site, controller)
+        after = check_after(site, told, visitors)
+    check_answers(told, visitors.history, old, struck, after)
+
+
+@pytest.mark.parametrize("phase", phases(ROLLBACK[1:]))
+def test_the_release_tool_is_killed_in_a_rollback(site: Site, row: NewRow, phase: str) -> None:
+    told = row(TOOL, f"rollback, in {phase}", "kill -9", "A B C D F")
+    old = two_releases(site)
+    with Visitors(site) as visitors:
+        with Controller(site, "rollback") as controller:
+            controller.until(phase, ROLLBACK)
+            kill_and_check_what_is_said(site, controller)
+        after = check_after(site, told, visitors)
+    check_answers(told, visitors.history, *old, after)
+
+
+def two_releases(site: Site) -> tuple[str, str]:
+    """A fresh release is live, and the one before can be gone back to."""
+    before = site.release()
+    changes.good(site)
+    done = site.invoke("deploy")
+    assert done.code == 0, done
+    return before, site.release()
+
+
+def kill_and_check_what_is_said(site: Site, controller: Controller) -> None:
+    kill_release_tool(site)
+    done = controller.done()
+    assert done.code == 4, done
+    assert "invoke status" in done.output.splitlines()[-1], done
+
+
+@pytest.mark.parametrize("phase", phases(DEPLOY, core="start"))
+def test_ctrl_c_in_a_deploy(site: Site, row: NewRow, phase: str) -> None:
+    """Before the release has proved itself Ctrl-C takes it back; after that it only cleans up."""
+    told = row("Ctrl-C", f"deploy, in {phase}", "Ctrl-C at the controller", "A B C D F")
+    old = site.release()
+    with Visitors(site) as visitors:
+        struck = changes.good(site)
+        with Controller(site, "deploy") as controller:
+            controller.until(phase)
+            begun = time.monotonic()
+            controller.interrupt()
+            done = controller.done()
+        told.figures["backed out in"] = f"{time.monotonic() - begun:.1f} s"
+        wait_until_free(site)
+        whole(site)
+        check_interrupted(told, site, old, struck, done.code, done.output)
+        after = check_after(site, told, visitors)
+    check_answers(told, visitors.history, old, struck, after)
+
+
+def check_interrupted(row: Row, site: Site, old: str, struck: str, code: int, output: str) -> None:
+    live = site.release()
+    if code == 0:
+        # It came too late: what was done is whole.
+        assert live.endswith(struck), output
+        row.figures["too late"] = "the release is live"
+    else:
+        assert code in (3, 130), output
+        assert live == old, output
+        assert "nterrupted" in output or "Ctrl-C" in output, output

@@ -1,0 +1,67 @@
+"""A secret of the site is in its environment, and nowhere else."""
+
+import shlex
+
+import pytest
+
+from tests.lab.faults import changes
+from tests.lab.faults.changes import WSGI
+from tests.lab.faults.conftest import NewRow
+from tests.lab.faults.controller import Controller
+from tests.lab.faults.droplet import CANARY
+from tests.lab.faults.inside import APP, LAYOUT
+from tests.lab.faults.test_releases import ON_THE_DROPLET, RAISE
+from tests.lab.site import Site, run
+
+pytestmark = pytest.mark.slow
+
+# Every argument of every process, as fast as it can be read, while deploys run.
+WATCH = """
+import glob, sys, time
+last = time.monotonic() + 120
+while time.monotonic() < last:
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            words = open(path, "rb").read()
+        except OSError:
+            continue
+        if sys.argv[1][::-1].encode() in words:
+            print("seen in", path, words, flush=True)
+"""
+
+
+def test_no_secret_shows(site: Site, row: NewRow) -> None:
+    row(
+        "Secrets",
+        "a config var holds a canary",
+        "a deploy, a failed deploy and a rollback; arguments, journal, output, releases and "
+        "the builder's folder are searched for it",
+        "E",
+    )
+    # Backwards, or the watcher would see itself.
+    backwards = CANARY[::-1]
+    watch = f"python3 -c {shlex.quote(WATCH)} {backwards}"
+    site.ask(f"systemd-run --quiet --collect --unit=faults-watch sh -c {shlex.quote(watch)}")
+    said = []
+    try:
+        changes.good(site)
+        with Controller(site, "deploy") as controller:
+            said.append(controller.done())
+        good = site.git("rev-parse", "HEAD")
+        changes.append(site, WSGI, ON_THE_DROPLET + RAISE, "Broken")
+        said.append(site.invoke("deploy"))
+        site.git("reset", "--quiet", "--hard", good)
+        said += [site.invoke("rollback"), site.invoke("status"), site.invoke("releases")]
+    finally:
+        site.ssh("systemctl stop faults-watch")
+    assert [done.code for done in said] == [0, 3, 0, 0, 0], said
+    assert CANARY not in "".join(done.output for done in said)
+    assert "seen in" not in site.ask("journalctl --no-pager --unit=faults-watch --output=cat")
+    assert CANARY not in site.ask("journalctl --no-pager --output=cat")
+    found = site.ask(f"grep --recursive --files-with-matches {CANARY} {LAYOUT.root} /var/log || :")
+    assert found == ""
+    built = run("grep", "--recursive", "--files-with-matches", CANARY, ".slipway", cwd=site.clone)
+    assert built.stdout == "", built
+    # The processes that need it do have it.
+    release = site.release()
+    assert CANARY in site.ask(f"cat /etc/{APP}/releases/{release}.env")

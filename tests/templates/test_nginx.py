@@ -1,0 +1,169 @@
+"""What Nginx is told, read as a tree of directives and not as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.templates.render import render
+
+NEW = {"stderr": "nginx version: nginx/1.26.3 (Debian)"}
+OLD = {"stderr": "nginx version: nginx/1.22.1"}
+TOKEN = re.compile(r"""\s*(?:\#[^\n]*|("[^"]*"|'[^']*')|([{};])|([^\s{};]+))""")
+
+
+@dataclass
+class Block:
+    """A block: its own words, its directives, and the blocks in it."""
+
+    words: tuple[str, ...] = ()
+    directives: list[tuple[str, ...]] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+
+    def values(self, name: str) -> list[tuple[str, ...]]:
+        return [words[1:] for words in self.directives if words[0] == name]
+
+    def block(self, *words: str) -> Block:
+        (found,) = [block for block in self.blocks if block.words == words]
+        return found
+
+
+def parse(text: str) -> Block:
+    stack, words = [Block()], []
+    for quoted, sign, word in TOKEN.findall(text):
+        if quoted or word:
+            words.append(quoted[1:-1] if quoted else word)
+        elif sign == "{":
+            stack.append(Block(tuple(words)))
+            words = []
+        elif sign == ";":
+            stack[-1].directives.append(tuple(words))
+            words = []
+        elif sign == "}":
+            block = stack.pop()
+            stack[-1].blocks.append(block)
+    assert len(stack) == 1
+    return stack[0]
+
+
+def site(said: dict[str, str] = NEW, **changes: Any) -> tuple[Block, Block]:
+    """The site's two servers: plain HTTP, and HTTPS."""
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=said, **changes))
+    http, https = (block for block in tree.blocks if block.words == ("server",))
+    return http, https
+
+
+def server(said: dict[str, str] = NEW) -> Block:
+    return parse(render("nginx", "nginx.conf.j2", __nginx_said=said)).block("http")
+
+
+def test_http_answers_challenges_and_sends_the_rest_to_https() -> None:
+    http, _ = site()
+    challenge = http.block("location", "^~", "/.well-known/acme-challenge/")
+    assert challenge.values("root") == [("/var/lib/acme-webroot",)]
+    assert http.block("location", "/").values("return") == [("301", "https://$host$request_uri")]
+
+
+def test_every_domain_is_served_by_one_certificate() -> None:
+    for block in site():
+        assert block.values("server_name") == [("library.example.org", "www.library.example.org")]
+    _, https = site()
+    assert https.values("ssl_certificate") == [("/etc/ssl/locallibrary/live/fullchain.pem",)]
+    assert https.values("ssl_certificate_key") == [("/etc/ssl/locallibrary/live/privkey.pem",)]
+
+
+@pytest.mark.parametrize(
+    ("said", "listen", "http2"),
+    [(NEW, ("443", "ssl"), [("on",)]), (OLD, ("443", "ssl", "http2"), [])],
+)
+def test_http2_as_each_version_writes_it(
+    said: dict[str, str], listen: tuple[str, ...], http2: list[tuple[str, ...]]
+) -> None:
+    _, https = site(said)
+    assert https.values("listen")[0] == listen
+    assert https.values("http2") == http2
+
+
+def test_without_ipv6() -> None:
+    for block in site(nginx_ipv6=False):
+        assert not [words for words in block.values("listen") if "[" in words[0]]
+
+
+def test_pages_come_from_the_current_release_over_a_fresh_connection() -> None:
+    _, https = site()
+    pages = https.block("location", "/")
+    assert pages.values("proxy_pass") == [("http://unix:/srv/locallibrary/current/run/web.sock",)]
+    headers = {words[0]: words[1] for words in pages.values("proxy_set_header")}
+    assert headers["Host"] == "$host"
+    assert headers["X-Forwarded-Proto"] == "$scheme"
+    # What a client claims about itself is not passed on.
+    assert headers["X-Forwarded-For"] == "$remote_addr"
+    assert "Connection" not in headers
+
+
+def test_no_release_is_a_503_that_says_when_to_come_back() -> None:
+    _, https = site()
+    assert https.block("location", "/").values("error_page") == [("502", "=", "@unavailable")]
+    assert https.block("location", "@unavailable").values("return")[0][0] == "503"
+    assert ("Retry-After", "$locallibrary_retry_after", "always") in https.values("add_header")
+
+
+def test_hashed_files_outlive_their_release_and_others_do_not() -> None:
+    _, https = site()
+    hashed = https.block("location", "^~", "/static/")
+    plain = https.block("location", "@static_of_current")
+    assert hashed.values("root") == [("/srv/locallibrary",)]
+    assert hashed.values("error_page") == [("403", "404", "=", "@static_of_current")]
+    assert "immutable" in hashed.values("set")[0][1]
+    assert plain.values("root") == [("/srv/locallibrary/current",)]
+    assert "immutable" not in plain.values("set")[0][1]
+    assert hashed.values("gzip_static") == plain.values("gzip_static") == [("on",)]
+
+
+def test_an_upload_is_never_a_page_of_the_site() -> None:
+    _, https = site()
+    policy = https.block("location", "^~", "/media/").values("set")
+    assert policy[0][0] == "$content_security_policy"
+    assert "sandbox" in policy[0][1]
+
+
+def test_no_location_drops_the_headers() -> None:
+    """One add_header in a location would take all of the server's away there."""
+    _, https = site()
+    assert [block.words for block in https.blocks if block.values("add_header")] == []
+    sent = [words[0] for words in https.values("add_header")]
+    assert len(sent) == len(set(sent))
+    assert ("Strict-Transport-Security", "max-age=31536000", "always") in https.values("add_header")
+
+
+def test_what_the_app_sends_itself_is_not_sent_twice() -> None:
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW))
+    frame = tree.block("map", "$upstream_http_x_frame_options", "$locallibrary_x_frame_options")
+    assert sorted(frame.directives) == [("", "DENY"), ("default", "")]
+    _, https = site()
+    assert https.block("location", "/").values("proxy_hide_header") == [
+        ("Strict-Transport-Security",)
+    ]
+
+
+@pytest.mark.parametrize("said", [NEW, OLD])
+def test_an_unknown_name_gets_no_answer(said: dict[str, str]) -> None:
+    plain, tls = (block for block in server(said).blocks if block.words == ("server",))
+    for block in (plain, tls):
+        assert all("default_server" in words for words in block.values("listen"))
+        assert block.values("return") == [("444",)]
+    assert tls.values("ssl_reject_handshake") == [("on",)]
+
+
+def test_tls_is_mozilla_s_intermediate() -> None:
+    http = server()
+    assert http.values("ssl_protocols") == [("TLSv1.2", "TLSv1.3")]
+    ciphers = http.values("ssl_ciphers")[0][0].split(":")
+    assert all(
+        re.fullmatch(r"ECDHE-(ECDSA|RSA)-(AES\d+-GCM|CHACHA20)-\w+", name) for name in ciphers
+    )
+    assert http.values("ssl_session_tickets") == [("off",)]
+    assert http.values("server_tokens") == [("off",)]

@@ -1,0 +1,158 @@
+"""The pieces of a build that need neither Django nor a network."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from deploy import build as module
+from deploy.build import Artifact, Platform, build
+from deploy.errors import Refused
+from deploy.host import objects
+from deploy.revision import Revision, resolve
+from deploy.target import parse
+from tests.unit.test_inventory import FACTS
+from tests.unit.test_revision import git
+
+TARGET = parse("web1", FACTS)
+LOCKED = "django==5.2 --hash=sha256:00\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"Procfile": "web: w\n"}, "app/requirements.txt is not in this revision"),
+        ({"requirements.txt": "django\n"}, "app/requirements.txt has no hashes"),
+        ({"requirements.txt": LOCKED}, "app/Procfile has no web process"),
+        ({"requirements.txt": LOCKED, "Procfile": "# web: w\nworker: w\n"}, "has no web process"),
+        ({"requirements.txt": LOCKED, "Procfile": "web:\n"}, "has no web process"),
+    ],
+)
+def test_a_project_that_cannot_run_is_refused_before_anything_is_installed(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    (tmp_path / "app").mkdir()
+    for name, text in {"manage.py": "", **files}.items():
+        (tmp_path / "app" / name).write_text(text)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "First")
+    noted: list[str] = []
+    with pytest.raises(Refused, match=said):
+        build(tmp_path, resolve(tmp_path, "app", None), TARGET, Platform("3.13", "x86_64"), print)
+    assert noted == []
+
+
+FACTS_OF_PROJECT = {
+    "debug": False,
+    "changes": [],
+    "conflicts": [],
+    "errors": [],
+    "warnings": ["security.W004: HSTS"],
+    "manifest": "staticfiles.json",
+}
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"debug": True}, "DEBUG is on"),
+        ({"changes": ["+ Add field isbn"]}, r"\(\+ Add field isbn\); run: manage.py makemig"),
+        ({"conflicts": ["catalog: 0002_a, 0002_b"]}, "catalog: 0002_a, 0002_b"),
+        ({"errors": ["models.E001: wrong"]}, "models.E001: wrong"),
+        ({"static_root": ""}, "STATIC_ROOT is not set"),
+        ({"static_root": "/var/www"}, "STATIC_ROOT is /var/www"),
+    ],
+)
+def test_what_django_says_of_the_project_is_judged(
+    tmp_path: Path, facts: dict[str, object], said: str
+) -> None:
+    good = {**FACTS_OF_PROJECT, "static_root": str(tmp_path / "staticfiles")}
+    assert module._judge(good, tmp_path, TARGET) == ("security.W004: HSTS",)
+    with pytest.raises(Refused, match=said):
+        module._judge({**good, **facts}, tmp_path, TARGET)
+
+
+def test_all_findings_come_at_once(tmp_path: Path) -> None:
+    facts = {**FACTS_OF_PROJECT, "static_root": "", "debug": True, "errors": ["x.E1: no"]}
+    with pytest.raises(Refused) as refused:
+        module._judge(facts, tmp_path, TARGET)
+    assert "DEBUG" in refused.value.message
+    assert [line[:11] for line in refused.value.detail] == ["STATIC_ROOT", "x.E1: no"]
+
+
+@pytest.mark.parametrize("movable", [True, False])
+def test_a_kept_folder_is_whole_or_not_there(tmp_path: Path, movable: bool) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        folder.mkdir(exist_ok=True)
+        (folder / "half").touch()
+        if len(made) == 1:
+            raise Refused("no network")
+        (folder / "whole").touch()
+
+    path = tmp_path / "cache" / "kept"
+    with pytest.raises(Refused):
+        module._kept(path, make, movable)
+    if movable:
+        assert list((tmp_path / "cache").iterdir()) == []
+    for _ in range(2):
+        assert module._kept(path, make, movable) == path
+        assert {"half", "whole"} <= {p.name for p in path.iterdir()}
+    assert len(made) == 2
+    assert path.stat().st_mode & 0o777 == 0o755
+
+
+def test_only_the_builds_used_last_are_kept(tmp_path: Path) -> None:
+    for number in [*range(module.KEPT_BUILDS), 0, 9]:
+        module._kept(tmp_path / str(number), lambda folder: None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "2", "3", "4", "9"]
+
+
+def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "a").mkdir(parents=True)
+    (source / "a/text.py").write_text("print()\n")
+    (source / "a/text.pyc").write_text("bytecode of another Python")
+    (source / "same.py").write_text("print()\n")
+    (source / "link.py").symlink_to("a/text.py")
+    (source / "manage.py").write_text("#!/usr/bin/env python\n")
+    (source / "manage.py").chmod(0o755)
+    blobs: dict[str, Path] = {}
+    tree = module._tree(source, blobs)
+    assert sorted(tree) == ["a/text.py", "link.py", "manage.py", "same.py"]
+    assert tree["a/text.py"] == tree["same.py"] == tree["link.py"]
+    assert [name for name in blobs if name.endswith("x")] == [tree["manage.py"]]
+    revision = Revision("0" * 40, "1" * 40, "app", "Ada", "First")
+    artifact = Artifact(revision, source, "d", {}, blobs, ())
+    store = tmp_path / "store"
+    store.mkdir()
+    objects.receive(store, io.BytesIO(artifact.pack(blobs, tmp_path).read_bytes()), blobs)
+    objects.link_tree(store, tree, tmp_path / "laid out")
+    assert objects.differing(tree, tmp_path / "laid out") == []
+
+
+@pytest.mark.parametrize("leads_to", ["/etc/passwd", "../outside.py", "folder", "gone.py"])
+def test_a_link_that_would_be_lost_or_leak_is_refused(tmp_path: Path, leads_to: str) -> None:
+    (tmp_path / "outside.py").touch()
+    (tmp_path / "source/folder").mkdir(parents=True)
+    (tmp_path / "source/folder/x.py").touch()
+    (tmp_path / "source/link").symlink_to(leads_to)
+    with pytest.raises(Refused, match=f"link is a link to {leads_to}"):
+        module._tree(tmp_path / "source", {})
+
+
+def test_static_files_get_a_smaller_twin_where_it_pays(tmp_path: Path) -> None:
+    def twin(name: str, content: bytes) -> Path | None:
+        path = tmp_path / name
+        path.write_bytes(content)
+        return module._compressed(tmp_path / "cache", path, name)
+
+    assert twin("small.css", b"a {}") is None
+    assert twin("photo.webp", b"a" * 9999) is None
+    made = twin("big.css", b"a {}\n" * 500)
+    assert made
+    assert made.read_bytes()[:2] == b"\x1f\x8b"
+    assert made.stat().st_size < 500

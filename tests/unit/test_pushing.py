@@ -1,0 +1,245 @@
+"""From objects in the store to a sealed release."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from deploy.host import objects, operations, pushing, retiring
+from deploy.host.context import Context
+from deploy.host.errors import Refused
+from deploy.host.release import read_all
+from deploy.host.site import Site
+from deploy.host.units import Units
+from tests.unit.test_health import SITE, Silent
+
+PROCFILE = (
+    "# comment\nweb: gunicorn mysite.wsgi --workers 2\nrelease: false\nworker: echo $0 'a b'\n"
+)
+ENTRY_POINTS = """\
+[console_scripts]
+greet = greeting.cli:App.run [colour]
+Other-Name = greeting:main
+
+[other.group]
+web = greeting:main
+"""
+GREETING = {
+    "greeting/__init__.py": "def main():\n    return 3\n",
+    "greeting/cli.py": "class App:\n    @staticmethod\n    def run():\n        print('hello')\n",
+    "greeting-1.dist-info/entry_points.txt": ENTRY_POINTS,
+    "greeting/template.py": "this {{ is }} no Python",
+}
+
+
+class Bound(Units):
+    """A unit helper that binds every release to the same config vars."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.forgotten: list[str] = []
+
+    def bind(self, release: str) -> str:
+        return "c" * 12
+
+    def forget(self, release: str) -> None:
+        self.forgotten.append(release)
+
+
+@pytest.fixture
+def ctx(monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
+    monkeypatch.setattr(os, "sync", lambda: None)
+    # A short path: that of the socket has to fit into 107 bytes.
+    with tempfile.TemporaryDirectory() as root:
+        for name in ("releases", "venvs", "objects", "static", "tools"):
+            (Path(root) / name).mkdir()
+        site = replace(SITE, root=root)
+        yield Context(site, Bound(site), Silent(), who="ada@desk", command="invoke push")
+
+
+def stored(ctx: Context, files: dict[str, str]) -> dict[str, str]:
+    """A tree of files whose objects are in the store."""
+    tree = {}
+    for path, text in files.items():
+        name = hashlib.sha256(text.encode()).hexdigest()
+        place = objects.object_path(ctx.layout.objects, name)
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+        tree[path] = name
+    return tree
+
+
+def manifest(ctx: Context, **trees: dict[str, str]) -> dict[str, Any]:
+    return {
+        "app": stored(ctx, {"Procfile": PROCFILE, "manage.py": "print('manage')\n"}),
+        "static": stored(ctx, {"robots.txt": "User-agent: *\n"}),
+        "assets": stored(ctx, {"css/site.1a2b.css": "a {}\n"}),
+        "judge": stored(ctx, {"judge.py": "lint = True\n"}),
+        "venv": stored(ctx, GREETING),
+        "revision": "0123456789abcdef0123456789abcdef01234567",
+        "subject": "Let readers renew",
+        "author": "Ada",
+        "artifact": "a" * 64,
+        "lock": "f" * 16,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "migrations": ["catalog.0001_initial"],
+        "static_url": "/static/",
+        **trees,
+    }
+
+
+def test_a_sealed_release_is_all_it_takes_to_run(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), built_by="ada@desk")
+    folder = ctx.layout.release(release.id)
+    assert read_all(ctx.layout) == (release,)
+    assert (release.sequence, release.config) == (1, "c" * 12)
+    assert (folder / "static/robots.txt").is_file()
+    assert (folder / "venv").resolve() == ctx.layout.venv(release.lock)
+    assert sorted(p.name for p in (folder / "bin").iterdir()) == ["web", "worker"]
+    assert (folder / "bin/web").read_text() == (
+        "#!/bin/sh\nexec env gunicorn mysite.wsgi --workers 2\n"
+    )
+    said = subprocess.run((folder / "bin/worker",), capture_output=True, text=True, check=True)
+    assert said.stdout.endswith("/bin/worker a b\n")
+    # Compiled ahead, as nobody may write there later.
+    assert list((folder / "app/__pycache__").glob("manage.*.pyc"))
+
+
+def test_console_scripts_run_with_the_virtual_environment(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), built_by="ada@desk")
+    scripts = ctx.layout.venv(release.lock) / "bin"
+    python = scripts / "python3"
+    assert sorted(p.name for p in scripts.iterdir()) == ["Other-Name", "greet", "python", "python3"]
+    assert python.readlink().name == f"python{release.python}"
+    # The test's own Python may not be Debian's.
+    python.unlink()
+    python.symlink_to(sys.executable)
+    told = subprocess.run((scripts / "greet",), capture_output=True, text=True)
+    assert (told.returncode, told.stdout) == (0, "hello\n")
+    assert subprocess.run((scripts / "Other-Name",)).returncode == 3
+
+
+def test_releases_of_one_lock_file_share_their_packages_and_objects(ctx: Context) -> None:
+    first, second = (pushing.assemble(ctx, manifest(ctx), "ada@desk") for _ in range(2))
+    assert first.id < second.id
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert len(list(ctx.layout.venvs.iterdir())) == 1
+    one, two = (ctx.layout.release(r.id) / "app/manage.py" for r in (first, second))
+    assert one.stat().st_ino == two.stat().st_ino
+
+
+def test_hashed_files_are_published_once(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    assert pushing.publish_static(ctx.layout, release) == 1
+    assert pushing.publish_static(ctx.layout, release) == 0
+    assert (ctx.layout.static / "css/site.1a2b.css").read_text() == "a {}\n"
+    assert not (ctx.layout.static / "robots.txt").exists()
+
+
+def test_what_a_killed_push_left_is_removed_and_whole_releases_stay(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    half = ctx.layout.release("20260801T120000-0123456")
+    (half / "app").mkdir(parents=True)
+    (ctx.layout.venvs / f".{'e' * 16}/lib").mkdir(parents=True)
+    assert pushing.remove_unsealed(ctx) == [half.name]
+    assert isinstance(ctx.units, Bound)
+    assert ctx.units.forgotten == [half.name]
+    assert [p.name for p in ctx.layout.releases.iterdir()] == [release.id]
+    assert [p.name for p in ctx.layout.venvs.iterdir()] == [release.lock]
+
+
+def test_a_path_too_long_for_a_unix_socket_is_refused_before_anything_is_laid_out(
+    ctx: Context,
+) -> None:
+    site = replace(ctx.site, root=f"{ctx.site.root}/{'a' * 60}")
+    long = Context(site, ctx.units, Silent(), "ada", "invoke push")
+    for name in ("releases", "venvs"):
+        (long.layout.root / name).mkdir(parents=True)
+    long.layout.objects.symlink_to(ctx.layout.objects)
+    with pytest.raises(Refused, match="longer than 107 bytes"):
+        pushing.assemble(long, manifest(ctx), "ada@desk")
+    assert list(long.layout.releases.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "inodes", "said"),
+    [
+        (20.9, 10_000, "needs 21 MB free"),
+        (21.1, 10_000, None),
+        (21.1, 999, "Only 999 inodes"),
+        (21.1, 0, None),
+    ],
+)
+def test_what_would_not_fit_is_refused(
+    ctx: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    free_mb: float,
+    inodes: int,
+    said: str | None,
+) -> None:
+    # No inodes in all: a file system that does not count them (btrfs).
+    room = SimpleNamespace(
+        f_bavail=int(free_mb * 1000), f_frsize=1000, f_files=inodes, f_favail=inodes
+    )
+    monkeypatch.setattr(os, "statvfs", lambda path: room)
+    size = 10_000_000  # unpacked; with its bytecode twice that, and 1 MB has to stay free
+    if said is None:
+        pushing.check_room(ctx, size)
+        return
+    with pytest.raises(Refused, match=said):
+        pushing.check_room(ctx, size)
+
+
+def test_every_file_that_is_not_as_it_was_pushed_or_made_is_found(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    # Also before its static files are published.
+    assert operations.verify(ctx) == {"differing": []}
+    pushing.publish_static(ctx.layout, release)
+    assert operations.verify(ctx) == {"differing": []}
+    folder, venv = ctx.layout.release(release.id), ctx.layout.venv(release.lock)
+    changed = [
+        folder / "app/manage.py",
+        next((folder / "app/__pycache__").iterdir()),
+        folder / "bin/web",
+        ctx.layout.static / "css/site.1a2b.css",
+        venv / "bin/greet",
+        next(venv.rglob("greeting/cli.py")),
+        next(venv.rglob("greeting/__pycache__/cli.*")),
+    ]
+    for path in changed:
+        path.unlink()
+        path.write_text("evil")
+    (folder / "static/robots.txt").unlink()
+    changed.append(folder / "static/robots.txt")
+    assert operations.verify(ctx) == {"differing": sorted(map(str, changed))}
+
+
+def test_static_files_of_a_release_that_waits_outlive_a_prune(ctx: Context) -> None:
+    live, waiting, gone = (
+        pushing.assemble(ctx, manifest(ctx, assets=stored(ctx, {path: path})), "ada@desk")
+        for path in ("css/a.1.css", "css/a.2.css", "js/a.3.js")
+    )
+    for release in (live, gone):
+        pushing.publish_static(ctx.layout, release)
+    shutil.rmtree(ctx.layout.release(gone.id))
+    retiring._remove_unused(ctx.layout, (live, waiting))
+    assert [p.name for p in ctx.layout.static.rglob("*")] == ["css", "a.1.css"]
+    assert pushing.publish_static(ctx.layout, waiting) == 1
+    assert (ctx.layout.static / "css/a.2.css").read_text() == "css/a.2.css"
+    assert operations.verify(ctx) == {"differing": []}
+
+
+def test_a_script_of_a_package_cannot_leave_its_folder(ctx: Context) -> None:
+    files = {"x-1.dist-info/entry_points.txt": "[console_scripts]\n../../../outside = a:b\n"}
+    with pytest.raises(Refused, match="a script called '../../../outside'"):
+        pushing.assemble(ctx, manifest(ctx, venv=stored(ctx, files)), "ada@desk")
+    assert not list(Path(ctx.site.root).rglob("outside"))
