@@ -17,14 +17,17 @@ from tests.lab.preparations import (
     prepare,
     take_down,
 )
-from tests.lab.site import Site
+from tests.lab.site import PREFIX, Site
 
-LOCK = Path("/run/lock/slipway-tests")
+LOCK = Path(f"/run/lock/{PREFIX}slipway-tests")
 
 
 @pytest.fixture(scope="session")
 def one_run_at_a_time() -> Iterator[None]:
-    """The names of the tests' droplets are fixed, so a second bin/test would take them away."""
+    """The names of the tests' droplets are fixed, so a second bin/test would take them away.
+
+    SLIPWAY_TEST_PREFIX gives it names of its own.
+    """
     with LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,7 +51,7 @@ def preparations(
         for fixture, suite in SUITES.items():
             if not any(asks_for(item, fixture) for item in request.session.items):
                 continue
-            name = fixture.replace("debian", "test")
+            name = fixture.replace("debian", f"{PREFIX}test")
             note(name)
             # Runs before the pool's shutdown: without its droplet, what is under way soon ends.
             stack.callback(take_down, name)
@@ -92,7 +95,7 @@ def bare(preparations: Preparations, tmp_path_factory: pytest.TempPathFactory) -
 
     Asking for `preparations` lets the other droplets be made ready meanwhile.
     """
-    name = "testbare"
+    name = f"{PREFIX}testbare"
     note(name)
     try:
         yield new_site(name, "trixie", tmp_path_factory.mktemp("clone"))

@@ -18,6 +18,8 @@ from lab import paths
 ROOT = Path(__file__).resolve().parent.parent.parent
 ARTIFACTS = ROOT / "artifacts"
 BIN = Path(sys.executable).parent
+# Before the names of the droplets of a run beside another one, from another clone.
+PREFIX = os.environ.get("SLIPWAY_TEST_PREFIX", "")
 
 
 @dataclass(frozen=True)

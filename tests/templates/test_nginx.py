@@ -95,13 +95,24 @@ def test_without_ipv6() -> None:
 def test_pages_come_from_the_current_release_over_a_fresh_connection() -> None:
     _, https = site()
     pages = https.block("location", "/")
-    assert pages.values("proxy_pass") == [("http://unix:/srv/locallibrary/current/run/web.sock",)]
+    assert pages.values("proxy_pass") == [("http://locallibrary",)]
     headers = {words[0]: words[1] for words in pages.values("proxy_set_header")}
     assert headers["Host"] == "$host"
     assert headers["X-Forwarded-Proto"] == "$scheme"
     # What a client claims about itself is not passed on.
     assert headers["X-Forwarded-For"] == "$remote_addr"
     assert "Connection" not in headers
+
+
+def test_a_get_whose_worker_died_is_asked_once_more() -> None:
+    """Nginx asks another server of the upstream, so the one socket stands there twice."""
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW))
+    upstream = tree.block("upstream", "locallibrary")
+    socket = "unix:/srv/locallibrary/current/run/web.sock"
+    assert upstream.directives == [("server", socket, "max_fails=0")] * 2
+    _, https = site()
+    # Not after a timeout: a page that is slow once would be made twice.
+    assert https.block("location", "/").values("proxy_next_upstream") == [("error",)]
 
 
 def test_no_release_is_a_503_that_says_when_to_come_back() -> None:

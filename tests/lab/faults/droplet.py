@@ -7,9 +7,9 @@ import yaml
 
 from tests.lab.inventories import hosts
 from tests.lab.preparations import new_site
-from tests.lab.site import Site
+from tests.lab.site import PREFIX, Site
 
-NAME = "faults13"
+NAME = f"{PREFIX}faults13"
 # A config var whose value must turn up nowhere but in the site's own environment.
 CANARY = "canary-0f3c9a7be1d84c52"
 # Shorter than the defaults, or the matrix would mostly be waiting.

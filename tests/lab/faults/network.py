@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab.run import run
-from tests.lab.site import Site
+from tests.lab.site import PREFIX, Site
 
-TABLE = "slipway_faults"
+TABLE = f"{PREFIX}slipway_faults"
 RULES = """\
 table ip {table}
 delete table ip {table}
