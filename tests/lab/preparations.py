@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from tests.lab.inventories import write_for_tests
-from tests.lab.site import PREFIX, ROOT, Done, Site, clone_work_tree, run
+from tests.lab.site import ROOT, Done, Site, clone_work_tree, run
 
 # Fixture -> what its droplet runs. The droplets are called test13 and test12.
 SUITES = {"debian13": "trixie", "debian12": "bookworm"}
