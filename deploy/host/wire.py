@@ -49,7 +49,7 @@ class Wire:
         if not self._buffer and not self._fill(timeout=SILENCE_SECONDS):
             raise BackedOut(
                 "The connection to the controller was lost during the upload. What arrived is "
-                "kept; run the command again"
+                "kept. Run: invoke deploy"
             )
         taken, self._buffer = self._buffer[:size], self._buffer[size:]
         return taken

@@ -144,7 +144,7 @@ def test_a_push_cut_off_in_the_middle_goes_on_where_it_was(store: Path) -> None:
         os._exit(0)
     os.close(writing)
     payload = io.BufferedReader(Payload(Wire(reading), len(whole)))
-    with pytest.raises(BackedOut, match="run the command again"):
+    with pytest.raises(BackedOut, match="Run: invoke deploy"):
         objects.receive(store, payload, names)
     os.waitpid(pid, 0)
     os.close(reading)
@@ -193,6 +193,25 @@ def test_beyond_the_limit_of_links_the_file_is_copied(
 def test_any_other_problem_with_a_link_is_told(store: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         objects.link_tree(store, {"a": "0" * 64}, tmp_path / "tree")
+
+
+def test_an_object_that_was_written_to_is_asked_for_again(store: Path, tmp_path: Path) -> None:
+    (name,) = put(store, b"as it was pushed")
+    objects.link_tree(store, {"a": name}, tmp_path / "tree")
+    (tmp_path / "tree/a").chmod(0o644)
+    with (tmp_path / "tree/a").open("r+b") as file:
+        file.write(b"A")
+    assert objects.absent(store, [name]) == [name]
+    put(store, b"as it was pushed")
+    assert objects.absent(store, [name]) == []
+    assert objects.object_path(store, name).read_bytes() == b"as it was pushed"
+
+
+def test_a_wrong_checksum_at_the_end_is_damage_too(store: Path) -> None:
+    packed = bytearray(pack_of(b"one"))
+    packed[-6] ^= 1
+    with pytest.raises(Refused, match="damaged"):
+        objects.receive(store, io.BytesIO(bytes(packed)), [name_of(b"one")])
 
 
 def test_garbage_is_what_nothing_links_to(store: Path, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_silence_inside_a_payload_backs_out(
     controller.send(b"half")
     file = Payload(controller.wire, 8)
     assert file.read(8) == b"half"
-    with pytest.raises(BackedOut, match="run the command again"):
+    with pytest.raises(BackedOut, match="Run: invoke deploy"):
         file.read(4)
 
 
