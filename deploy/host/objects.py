@@ -77,7 +77,8 @@ def receive(store: Path, stream: IO[bytes], wanted: Iterable[str]) -> None:
 def adopt(store: Path) -> None:
     """Move what arrived into the store, after checking it and forcing it to the disk.
 
-    Also picks up what an earlier push left behind when it was cut off.
+    Also picks up what an earlier push left behind when it was cut off. An object that was damaged
+    is mended in place, and so in every release that links to it.
     """
     incoming = store / INCOMING
     if not incoming.is_dir():
@@ -89,11 +90,16 @@ def adopt(store: Path) -> None:
         if digest(path) != path.name[:64]:
             path.unlink()
             continue
-        path.chmod(0o555 if path.name.endswith("x") else 0o444)
-        os.utime(path, (_stamp(path.name),) * 2)
         target = object_path(store, path.name)
         target.parent.mkdir(exist_ok=True)
-        path.rename(target)
+        if target.exists():
+            target.chmod(0o644)
+            shutil.copyfile(path, target)
+            path.unlink()
+        else:
+            path.rename(target)
+        target.chmod(0o555 if target.name.endswith("x") else 0o444)
+        os.utime(target, (_stamp(target.name),) * 2)
 
 
 def link_tree(store: Path, tree: Tree, target: Path) -> None:

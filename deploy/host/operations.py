@@ -37,7 +37,7 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
         ctx.reporter.event(need=[])
         return {"release": known.to_json(), "new": False}
     store = ctx.layout.objects
-    names = objects.absent(store, _names(ctx, manifest))
+    names = objects.absent(store, _names(manifest))
     pushing.check_room(ctx, sum(manifest["sizes"][name] for name in names))
     ctx.reporter.event(need=names)
     if names:
@@ -131,12 +131,9 @@ def _pushed(ctx: Context, manifest: Mapping[str, Any]) -> Release | None:
     return None
 
 
-def _names(ctx: Context, manifest: Mapping[str, Any]) -> set[str]:
-    """The objects that this push needs; those of a venv only when it is not there."""
-    trees = [tree for tree in TREES if tree != "venv"]
-    if not ctx.layout.venv(manifest["lock"]).exists():
-        trees.append("venv")
-    return {name for tree in trees for name in manifest[tree].values()}
+def _names(manifest: Mapping[str, Any]) -> set[str]:
+    """The objects that the release is made of, its venv's too: a damaged one is sent again."""
+    return {name for tree in TREES for name in manifest[tree].values()}
 
 
 def _read_all(wire: Wire, size: int) -> bytes:

@@ -45,7 +45,8 @@ def check_room(ctx: Context, size: int) -> None:
         )
     if disk.f_files and disk.f_favail < INODES_MINIMUM:
         raise Refused(
-            f"Only {disk.f_favail} inodes are free under {ctx.layout.root}. Make room first"
+            f"Only {disk.f_favail} inodes are free under {ctx.layout.root}. Make room, or lower "
+            "keep_releases; see: invoke status"
         )
 
 

@@ -204,7 +204,9 @@ def test_an_object_that_was_written_to_is_asked_for_again(store: Path, tmp_path:
     assert objects.absent(store, [name]) == [name]
     put(store, b"as it was pushed")
     assert objects.absent(store, [name]) == []
-    assert objects.object_path(store, name).read_bytes() == b"as it was pushed"
+    # Whoever links to it has it whole again.
+    assert (tmp_path / "tree/a").read_bytes() == b"as it was pushed"
+    assert (tmp_path / "tree/a").stat().st_mode & 0o777 == 0o444
 
 
 def test_a_wrong_checksum_at_the_end_is_damage_too(store: Path) -> None:

@@ -53,6 +53,7 @@ def test_it_is_gone_for_a_moment(site: Site, row: NewRow, fault: str, phase: str
         else:
             check_told(done, codes=(3, 4))
             told.figures["the deploy"] = "backed out"
+            site.wait_until_up(RECOVERED_SECONDS[fault])
             assert site.release() == old
         site.git("reset", "--quiet", "--hard", good)
         after = check_after(site, told, visitors)

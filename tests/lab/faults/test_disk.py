@@ -74,7 +74,10 @@ def small_disk(site: Site) -> Iterator[None]:
         live = look(site).current
         site.ask(
             f"{unit} stop {live}; umount --lazy {ROOT}; umount --lazy {SMALL}; "
-            f"mv {FACTS}.kept {FACTS}; {unit} start {before}"
+            f"mv {FACTS}.kept {FACTS}; {unit} start {before}; "
+            # The config vars of what is gone lie on the other disk.
+            f"cd /etc/{APP}/releases; for file in *; do id=${{file%.env}}; "
+            f"[ -d {LAYOUT.releases}/$id ] || {unit} forget $id; done"
         )
         site.wait_until_up(20)
 
