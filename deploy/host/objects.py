@@ -38,6 +38,11 @@ def absent(store: Path, names: Iterable[str]) -> list[str]:
     return sorted(name for name in set(names) if not _whole(store, name))
 
 
+def damaged(store: Path, names: Iterable[str]) -> bool:
+    """Whether an object of these names was written to since it arrived."""
+    return any(object_path(store, name).exists() and not _whole(store, name) for name in names)
+
+
 def receive(store: Path, stream: IO[bytes], wanted: Iterable[str]) -> None:
     """Take the wanted objects from a gzipped tar stream, checking each against its name.
 

@@ -111,6 +111,20 @@ def publish_static(layout: Layout, release: Release) -> int:
     return len(new)
 
 
+def whole_venvs(layout: Layout) -> list[str]:
+    """Locks whose packages are on the droplet as they arrived, so that they need not be sent."""
+    return sorted(
+        venv.name
+        for venv in layout.venvs.glob("[!.]*")
+        if not objects.damaged(layout.objects, _files(venv).values())
+    )
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Path -> digest of what a release or a venv was made of."""
+    return dict(json.loads((folder / MANIFEST).read_text())["files"])
+
+
 def remove_unsealed(ctx: Context) -> list[str]:
     """Collect what a push that was killed left half-done; returns the ids."""
     layout = ctx.layout

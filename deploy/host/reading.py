@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, lock
+from deploy.host import audit, lock, pushing
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import SlipwayError
@@ -46,7 +46,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "glibc": platform.libc_ver()[1],
         "current": live.to_json() if live else None,
         "config": ctx.units.config(),
-        "locks": sorted(path.name for path in ctx.layout.venvs.iterdir()),
+        "locks": pushing.whole_venvs(ctx.layout),
         "now": datetime.now(UTC).timestamp(),
     }
 

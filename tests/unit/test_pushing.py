@@ -71,9 +71,10 @@ def stored(ctx: Context, files: dict[str, str]) -> dict[str, str]:
     tree = {}
     for path, text in files.items():
         name = hashlib.sha256(text.encode()).hexdigest()
-        place = objects.object_path(ctx.layout.objects, name)
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(text)
+        incoming = ctx.layout.objects / objects.INCOMING
+        incoming.mkdir(exist_ok=True)
+        (incoming / name).write_text(text)
+        objects.adopt(ctx.layout.objects)
         tree[path] = name
     return tree
 
@@ -135,6 +136,18 @@ def test_releases_of_one_lock_file_share_their_packages_and_objects(ctx: Context
     assert len(list(ctx.layout.venvs.iterdir())) == 1
     one, two = (ctx.layout.release(r.id) / "app/manage.py" for r in (first, second))
     assert one.stat().st_ino == two.stat().st_ino
+
+
+def test_packages_that_were_written_to_have_to_be_sent_again(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    assert pushing.whole_venvs(ctx.layout) == [release.lock]
+    (package,) = ctx.layout.venv(release.lock).rglob("greeting/cli.py")
+    whole = package.read_text()
+    package.chmod(0o644)
+    package.write_text("# damaged")
+    assert pushing.whole_venvs(ctx.layout) == []
+    stored(ctx, {"greeting/cli.py": whole})
+    assert pushing.whole_venvs(ctx.layout) == [release.lock]
 
 
 def test_hashed_files_are_published_once(ctx: Context) -> None:
