@@ -2,6 +2,7 @@
 
 from invoke.collection import Collection
 
+from audits.tasks import audit
 from deploy.cli import host, release
 from lab import tasks as lab
 
@@ -18,5 +19,6 @@ namespace = Collection(
     host.status,
     host.provision,
     host.lock,
+    audit,
 )
 namespace.add_collection(Collection.from_module(lab, name="lab"))

@@ -13,6 +13,7 @@ from deploy.errors import Refused
 class Target:
     """One host of one environment, as the inventory's ``deploy_target`` tells it.
 
+    ``user`` owns the releases; ``admin`` is whom Ansible logs in as, for the machine itself.
     ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own. Times are seconds.
     The droplet's own part of it is :class:`deploy.host.site.Site`.
     """
@@ -23,6 +24,7 @@ class Target:
     host: str
     port: int
     user: str
+    admin: str
     identity_file: str
     known_hosts: str
     root: str

@@ -17,6 +17,7 @@ FACTS: dict[str, object] = {
     "host": "203.0.113.10",
     "port": "2222",
     "user": "deploy",
+    "admin": "root",
     "identity_file": "",
     "known_hosts": "",
     "root": "/srv/mysite",
