@@ -10,6 +10,8 @@ from lab import host
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ["lint", "unit", "templates", "contract", "app", "lab"]
+# Folders and files of the lab's tests with droplets of their own; the rest share test13 and test12.
+GROUPS = {"faults": "faults", "test_droplets.py": "droplets"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +32,13 @@ def stage_of(item: pytest.Item) -> str:
     return item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else "app"
 
 
+def group_of(item: pytest.Item) -> str:
+    """Tests of one droplet run in one process, one after the other."""
+    return GROUPS.get(item.path.relative_to(ROOT / "tests" / "lab").parts[0], "site")
+
+
+# First, because pytest-xdist reads the groups when it is called.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Quick stages first; slow tests only with --full; lab tests only where droplets can run."""
     obstacle = host.can_run() if any(stage_of(item) == "lab" for item in items) else None
@@ -37,6 +46,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         stage = stage_of(item)
         if stage in {"lint", "app", "lab"}:
             item.add_marker(stage)
+        if stage == "lab":
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
         if stage == "lab" and obstacle:
             item.add_marker(pytest.mark.skip(reason=obstacle))
     items.sort(key=lambda item: STAGES.index(stage_of(item)))

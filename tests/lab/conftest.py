@@ -1,10 +1,8 @@
 """Droplets for the tests: test13 and test12, made ready at the same time, taken down at the end."""
 
-import fcntl
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -12,34 +10,17 @@ from tests.lab.preparations import (
     SUITES,
     Preparations,
     Provisioned,
+    claim,
     new_site,
-    note,
     prepare,
     take_down,
 )
 from tests.lab.site import PREFIX, Site
 
-LOCK = Path(f"/run/lock/{PREFIX}slipway-tests")
-
-
-@pytest.fixture(scope="session")
-def one_run_at_a_time() -> Iterator[None]:
-    """The names of the tests' droplets are fixed, so a second bin/test would take them away.
-
-    SLIPWAY_TEST_PREFIX gives it names of its own.
-    """
-    with LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pytest.exit("Another bin/test uses the lab's test droplets. Wait for it to end.", 2)
-        yield
-
 
 @pytest.fixture(scope="session")
 def preparations(
     request: pytest.FixtureRequest,
-    one_run_at_a_time: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Preparations]:
     """Start making ready every droplet that a selected test asks for."""
@@ -52,7 +33,7 @@ def preparations(
             if not any(asks_for(item, fixture) for item in request.session.items):
                 continue
             name = fixture.replace("debian", f"{PREFIX}test")
-            note(name)
+            claim(name)
             # Runs before the pool's shutdown: without its droplet, what is under way soon ends.
             stack.callback(take_down, name)
             (folder / name).mkdir()
@@ -96,7 +77,7 @@ def bare(preparations: Preparations, tmp_path_factory: pytest.TempPathFactory) -
     Asking for `preparations` lets the other droplets be made ready meanwhile.
     """
     name = f"{PREFIX}testbare"
-    note(name)
+    claim(name)
     try:
         yield new_site(name, "trixie", tmp_path_factory.mktemp("clone"))
     finally:

@@ -1,5 +1,6 @@
 """Making the tests' droplets ready, several at a time, with their progress shown."""
 
+import fcntl
 import os
 import re
 import time
@@ -9,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+import pytest
+
 from tests.lab.inventories import write_for_tests
 from tests.lab.site import ROOT, Done, Site, clone_work_tree, run
 
 # Fixture -> what its droplet runs. The droplets are called test13 and test12.
 SUITES = {"debian13": "trixie", "debian12": "bookworm"}
-# bin/test names a file, and takes down what is still listed there should pytest be killed.
+# bin/test names a folder, and takes down what is still noted there should pytest be killed.
 RUNNING = os.environ.get("BIN_TEST_DROPLETS")
+CLAIMS: dict[str, int] = {}
 
 Say = Callable[[str], None]
 
@@ -42,15 +46,22 @@ def bring_up(name: str, suite: str) -> str:
 def take_down(name: str) -> None:
     run("invoke", "lab.down", "--name", name, cwd=ROOT)
     if RUNNING:
-        listed = Path(RUNNING).read_text().split()
-        Path(RUNNING).write_text("".join(f"{other}\n" for other in listed if other != name))
+        (Path(RUNNING) / name).unlink(missing_ok=True)
 
 
-def note(name: str) -> None:
-    """List a droplet before it is brought up."""
+def claim(name: str) -> None:
+    """Before a droplet is brought up: note it, and keep another bin/test from taking it away.
+
+    The names are fixed; SLIPWAY_TEST_PREFIX gives a second run names of its own.
+    """
+    lock = os.open(f"/run/lock/slipway-droplet-{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pytest.exit(f"Another bin/test uses the droplet {name}. Wait for it to end.", 2)
+    CLAIMS[name] = lock
     if RUNNING:
-        with Path(RUNNING).open("a") as names:
-            names.write(f"{name}\n")
+        (Path(RUNNING) / name).touch()
 
 
 def new_site(name: str, suite: str, clone: Path) -> Site:

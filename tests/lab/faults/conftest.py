@@ -10,7 +10,7 @@ from tests.lab.faults import report
 from tests.lab.faults.droplet import NAME, SECONDS, faults_site
 from tests.lab.faults.inside import wait_until_free
 from tests.lab.faults.report import Row
-from tests.lab.preparations import note, take_down
+from tests.lab.preparations import claim, take_down
 from tests.lab.site import ARTIFACTS, ROOT, Site
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -23,11 +23,9 @@ NewRow = Callable[[str, str, str, str], Row]
 
 
 @pytest.fixture(scope="session")
-def provisioned_site(
-    one_run_at_a_time: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def provisioned_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The droplet of the faults; gone at the end, also after a failure."""
-    note(NAME)
+    claim(NAME)
     try:
         yield faults_site(tmp_path_factory.mktemp("faults"))
     finally:
