@@ -5,6 +5,8 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from lab import host
 
@@ -32,13 +34,21 @@ def stage_of(item: pytest.Item) -> str:
     return item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else "app"
 
 
-def group_of(item: pytest.Item) -> str:
-    """Tests of one droplet run in one process, one after the other."""
-    return GROUPS.get(item.path.relative_to(ROOT / "tests" / "lab").parts[0], "site")
+class ByDroplet(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of one droplet run in one process, in their order; any other test wherever."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder, _, rest = nodeid.partition("/lab/")
+        if folder != "tests":
+            return nodeid
+        return GROUPS.get(rest.partition("::")[0].partition("/")[0], "site")
 
 
-# First, because pytest-xdist reads the groups when it is called.
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByDroplet:
+    return ByDroplet(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Quick stages first; slow tests only with --full; lab tests only where droplets can run."""
     obstacle = host.can_run() if any(stage_of(item) == "lab" for item in items) else None
@@ -46,8 +56,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         stage = stage_of(item)
         if stage in {"lint", "app", "lab"}:
             item.add_marker(stage)
-        if stage == "lab":
-            item.add_marker(pytest.mark.xdist_group(group_of(item)))
         if stage == "lab" and obstacle:
             item.add_marker(pytest.mark.skip(reason=obstacle))
     items.sort(key=lambda item: STAGES.index(stage_of(item)))
