@@ -21,6 +21,7 @@ from typing import Any
 
 import uv
 
+from deploy import sbom
 from deploy.errors import Refused
 from deploy.host.release import processes
 from deploy.revision import Revision, export
@@ -39,6 +40,12 @@ TREE = ".tree.json"
 # Reads migrations on the droplet, where the database is; it is no part of the project.
 JUDGE = ("django-migration-linter", "appdirs", "toml")
 DETAIL_LINES = 20
+# Warnings of these checks are holes that visitors could feel: `check --deploy` has to have none.
+SECURITY_CHECKS = "security."
+SECURITY_ADVICE = (
+    "Set these right; give the variables that do it to build_env in the inventory; or, with a "
+    "reason beside it, list the check in SILENCED_SYSTEM_CHECKS of the settings"
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Artifact:
         told = dict(self.manifest)
         if told["lock"] in locks:
             told["venv"] = {}
-        trees = (told[tree] for tree in ("app", "static", "assets", "judge", "venv"))
+        trees = (told[tree] for tree in ("app", "static", "assets", "judge", "sbom", "venv"))
         named = {name for tree in trees for name in tree.values()}
         told["sizes"] = {name: told["sizes"][name] for name in named}
         return zlib.compress(json.dumps(told).encode())
@@ -110,10 +117,13 @@ def build(
     _check_procfile(source, target)
     lock = _digest([requirements, droplet.python, droplet.machine])[:16]
     packages = _packages(cache, source, requirements, droplet, lock, note)
+    listed = _kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
     collected = _collect(cache, source, requirements, target, revision.tree, note)
     facts = json.loads((collected / "facts.json").read_text())
     warnings = _judge(facts, source, target)
-    return _artifact(cache, revision, source, packages, collected, facts, lock, droplet, warnings)
+    return _artifact(
+        cache, revision, source, packages, listed, collected, facts, lock, droplet, warnings
+    )
 
 
 def _requirements(source: Path, target: Target) -> str:
@@ -255,6 +265,9 @@ def _judge(facts: Mapping[str, Any], source: Path, target: Target) -> tuple[str,
     elif not Path(root).resolve().is_relative_to(source.resolve()):
         problems.append(f"STATIC_ROOT is {root}; set it to BASE_DIR / 'staticfiles'")
     problems += facts["errors"]
+    insecure = [text for text in facts["warnings"] if text.startswith(SECURITY_CHECKS)]
+    if insecure:
+        problems += [*insecure, SECURITY_ADVICE]
     if problems:
         raise Refused(f"{target.project}/ cannot be deployed: {problems[0]}", problems[1:])
     warnings = list(facts["warnings"])
@@ -270,6 +283,7 @@ def _artifact(
     revision: Revision,
     source: Path,
     packages: Path,
+    listed: Path,
     collected: Path,
     facts: Mapping[str, Any],
     lock: str,
@@ -305,6 +319,7 @@ def _artifact(
     manifest = {
         **trees,
         "judge": judge,
+        "sbom": _tree(listed, blobs),
         "revision": revision.commit,
         "subject": revision.subject,
         "author": revision.author,

@@ -20,7 +20,7 @@ from deploy.host.wire import Payload, Wire
 
 # What a release may have gone through and still be the same as a new one.
 WAITING = (audit.PUSHED, audit.MIGRATED, audit.STAGED)
-TREES = ("app", "static", "assets", "judge", "venv")
+TREES = ("app", "static", "assets", "judge", "sbom", "venv")
 
 
 def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:

@@ -162,6 +162,7 @@ def _lay_out(layout: Layout, folder: Path, manifest: Mapping[str, Any], venv: Pa
     objects.link_tree(layout.objects, manifest["app"], folder / "app")
     objects.link_tree(layout.objects, manifest["static"], folder / "static")
     objects.link_tree(layout.objects, manifest["judge"], folder / "judge")
+    objects.link_tree(layout.objects, manifest["sbom"], folder)
     (folder / "venv").symlink_to(os.path.relpath(venv, folder))
     commands = processes((folder / "app" / "Procfile").read_text())
     for name, command in commands.items():
@@ -173,6 +174,7 @@ def _lay_out(layout: Layout, folder: Path, manifest: Mapping[str, Any], venv: Pa
     _compile(folder / "app")
     trees = ("app", "static", "judge")
     known = {f"{tree}/{path}": name for tree in trees for path, name in manifest[tree].items()}
+    known |= manifest["sbom"]
     _write_manifest(folder, known, manifest["assets"])
 
 

@@ -1,13 +1,14 @@
 """One test for each tool that reads the tree. The settings are in pyproject.toml."""
 
 import ast
-import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from audits import packages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -60,32 +61,10 @@ def test_shellcheck() -> None:
 
 @pytest.mark.parametrize("lock_file", LOCK_FILES)
 def test_locked_packages_have_no_known_holes(lock_file: str) -> None:
-    done = run(
-        "pip-audit",
-        "--requirement",
-        lock_file,
-        "--require-hashes",
-        "--disable-pip",
-        "--progress-spinner",
-        "off",
-        "--format",
-        "json",
-    )
-    if not done.stdout and "Connection" in done.stderr:
-        pytest.skip("the index of known holes cannot be reached from here")
-    packages = json.loads(done.stdout)["dependencies"]
-    holes = [
-        f"{package['name']} {package['version']}: {hole['id']}, fixed in {hole['fix_versions']}"
-        for package in packages
-        for hole in package.get("vulns", [])
-    ]
-    assert not holes, "\n".join(holes)
-    unanswered = [package["name"] for package in packages if "skip_reason" in package]
-    if unanswered:
-        pytest.skip(
-            f"the package index in use here has no list of known holes; "
-            f"{len(unanswered)} of {len(packages)} packages not checked"
-        )
+    answer = packages.ask(ROOT / lock_file, "--require-hashes")
+    assert not answer.holes, "\n".join(answer.holes)
+    if answer.skipped:
+        pytest.skip(answer.skipped)
 
 
 def test_every_locked_package_has_a_hash() -> None:

@@ -48,7 +48,7 @@ FACTS_OF_PROJECT = {
     "changes": [],
     "conflicts": [],
     "errors": [],
-    "warnings": ["security.W004: HSTS"],
+    "warnings": ["models.W042: key"],
     "manifest": "staticfiles.json",
 }
 
@@ -60,6 +60,7 @@ FACTS_OF_PROJECT = {
         ({"changes": ["+ Add field isbn"]}, r"\(\+ Add field isbn\); run: manage.py makemig"),
         ({"conflicts": ["catalog: 0002_a, 0002_b"]}, "catalog: 0002_a, 0002_b"),
         ({"errors": ["models.E001: wrong"]}, "models.E001: wrong"),
+        ({"warnings": ["security.W004: HSTS"]}, "security.W004: HSTS"),
         ({"static_root": ""}, "STATIC_ROOT is not set"),
         ({"static_root": "/var/www"}, "STATIC_ROOT is /var/www"),
     ],
@@ -68,7 +69,7 @@ def test_what_django_says_of_the_project_is_judged(
     tmp_path: Path, facts: dict[str, object], said: str
 ) -> None:
     good = {**FACTS_OF_PROJECT, "static_root": str(tmp_path / "staticfiles")}
-    assert module._judge(good, tmp_path, TARGET) == ("security.W004: HSTS",)
+    assert module._judge(good, tmp_path, TARGET) == ("models.W042: key",)
     with pytest.raises(Refused, match=said):
         module._judge({**good, **facts}, tmp_path, TARGET)
 
@@ -79,6 +80,15 @@ def test_all_findings_come_at_once(tmp_path: Path) -> None:
         module._judge(facts, tmp_path, TARGET)
     assert "DEBUG" in refused.value.message
     assert [line[:11] for line in refused.value.detail] == ["STATIC_ROOT", "x.E1: no"]
+
+
+def test_the_ways_out_of_insecure_settings_are_told_once(tmp_path: Path) -> None:
+    insecure = ["security.W004: HSTS", "models.W042: key", "security.W008: redirect"]
+    facts = {**FACTS_OF_PROJECT, "static_root": str(tmp_path / "static"), "warnings": insecure}
+    with pytest.raises(Refused) as refused:
+        module._judge(facts, tmp_path, TARGET)
+    assert refused.value.message.endswith("security.W004: HSTS")
+    assert refused.value.detail == ("security.W008: redirect", module.SECURITY_ADVICE)
 
 
 @pytest.mark.parametrize("movable", [True, False])
