@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import host, release
+from deploy.cli import host, patch, release
 from lab import tasks as lab
 
 namespace = Collection(
@@ -19,6 +19,7 @@ namespace = Collection(
     host.status,
     host.provision,
     host.lock,
+    patch.patch,
     audit,
 )
 namespace.add_collection(Collection.from_module(lab, name="lab"))

@@ -1,6 +1,6 @@
 """Every audit, in the order of the table."""
 
-from audits import django, packages, units
+from audits import django, packages, units, updates
 from audits.baselines import BASELINES
 from audits.model import Audit
 
@@ -9,4 +9,5 @@ AUDITS: tuple[Audit, ...] = (
     units.AUDIT,
     django.AUDIT,
     packages.AUDIT,
+    updates.AUDIT,
 )

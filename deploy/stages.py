@@ -140,6 +140,13 @@ def verify(request: Request, console: Console) -> None:
 
 
 @contextmanager
+def locked(request: Request, console: Console) -> Iterator[dict[str, Any]]:
+    """Keep deploys away while the block runs; gives the droplet's facts."""
+    with _session(request, console, lock=True) as (_, facts):
+        yield facts
+
+
+@contextmanager
 def _session(
     request: Request, console: Console, lock: bool
 ) -> Iterator[tuple[Session, dict[str, Any]]]:

@@ -1,0 +1,75 @@
+"""What a droplet lacks of its updates: one question to its shell, and how the answer is read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# Each answer stands below a line of its own. Nothing is changed: apt only simulates, and
+# needrestart's batch mode restarts nothing.
+QUESTION = """\
+export LC_ALL=C
+echo '== upgrades'; apt-get --simulate --quiet dist-upgrade
+echo '== services'; needrestart -b -r l
+echo '== reboot'; cat /run/reboot-required.pkgs 2>/dev/null || ls /run/reboot-required 2>/dev/null
+echo '== failed'; systemctl list-units --failed --plain --no-legend
+"""
+# apt-get(8): Inst NAME [FROM] (TO ARCHIVE:SUITE/SUITE, ... [ARCH])
+INSTALL = re.compile(r"^Inst (?P<name>\S+) (?:\[(?P<old>\S+)\] )?\((?P<new>\S+) (?P<origin>.*)\)")
+SECURITY = re.compile(r"-security\b", re.IGNORECASE)
+# needrestart's README.batch: 2 and 3 are a newer kernel than the one that runs.
+KERNEL_PENDING = {"2", "3"}
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """A package that a newer one is there for; ``old`` is "" for one that would be new."""
+
+    name: str
+    old: str
+    new: str
+    security: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.old or 'not installed'} -> {self.new}"
+
+
+@dataclass(frozen=True)
+class Updates:
+    """``services`` run with libraries that were replaced; ``reboot`` says why one is pending."""
+
+    upgrades: tuple[Upgrade, ...]
+    services: tuple[str, ...]
+    reboot: str
+    failed: tuple[str, ...]
+
+    @property
+    def security(self) -> tuple[Upgrade, ...]:
+        return tuple(upgrade for upgrade in self.upgrades if upgrade.security)
+
+
+def read(answer: str) -> Updates:
+    """The answer to QUESTION.
+
+    Raises:
+        ValueError: needrestart was not there to answer.
+    """
+    parts = re.split(r"^== (\w+)\n", answer, flags=re.MULTILINE)
+    told = {name: text.splitlines() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    restart = [line.split(": ", 1) for line in told.get("services", ()) if ": " in line]
+    if not restart:
+        raise ValueError("needrestart did not answer. Run: ansible-playbook site.yml")
+    kernel = dict(restart)
+    reasons = [line for line in told["reboot"] if line]
+    if kernel.get("NEEDRESTART-KSTA") in KERNEL_PENDING:
+        reasons.append(f"kernel {kernel['NEEDRESTART-KEXP']}")
+    return Updates(
+        upgrades=tuple(
+            Upgrade(m["name"], m["old"] or "", m["new"], bool(SECURITY.search(m["origin"])))
+            for m in map(INSTALL.match, told["upgrades"])
+            if m
+        ),
+        services=tuple(sorted(value for key, value in restart if key == "NEEDRESTART-SVC")),
+        reboot=", ".join(dict.fromkeys(reasons)),
+        failed=tuple(line.split()[0] for line in told["failed"] if line.strip()),
+    )
