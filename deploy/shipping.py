@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
-import tarfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from deploy.host import tool as packing
 
 PACKAGE = Path(__file__).parent
 ENTRY = "import sys\n\nfrom deploy.host.main import main\n\nsys.exit(main(sys.argv[1:]))\n"
@@ -28,11 +27,4 @@ def tool() -> Tool:
     files = {"__main__.py": ENTRY.encode(), "deploy/__init__.py": b""}
     for path in sorted((PACKAGE / "host").rglob("*.py")):
         files[f"deploy/{path.relative_to(PACKAGE)}"] = path.read_bytes()
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    pack = gzip.compress(raw.getvalue(), mtime=0)
-    return Tool(hashlib.sha256(raw.getvalue()).hexdigest()[:16], pack)
+    return Tool(packing.digest(files), gzip.compress(packing.pack(files), mtime=0))

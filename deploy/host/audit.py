@@ -90,6 +90,11 @@ def fold(entries: Iterable[Mapping[str, Any]]) -> dict[str, Past]:
     return pasts
 
 
+def seals(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Release id -> digest of what lists its files, as it was when it was sealed."""
+    return {entry["release"]: entry["seal"] for entry in entries if "seal" in entry}
+
+
 def _parse(line: str) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)

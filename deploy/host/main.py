@@ -22,6 +22,7 @@ from deploy.host.recovery import recover
 from deploy.host.rolling import rollback
 from deploy.host.site import load
 from deploy.host.units import Units
+from deploy.host.verifying import verify
 from deploy.host.wire import Wire
 
 NICENESS = 10
@@ -148,7 +149,7 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     ),
     "releases": lambda ctx, command: reading.releases(ctx),
     "status": lambda ctx, command: reading.status(ctx),
-    "verify": lambda ctx, command: operations.verify(ctx),
+    "verify": lambda ctx, command: verify(ctx),
 }
 
 
@@ -175,7 +176,7 @@ def _status(ctx: Context, args: argparse.Namespace) -> int:
 
 
 def _verify(ctx: Context, args: argparse.Namespace) -> int:
-    wrong = operations.verify(ctx)["differing"]
+    wrong = verify(ctx)["differing"]
     print(*wrong, f"{len(wrong)} files differ from what was pushed.", sep="\n")
     return NeedsYou.exit_code if wrong else 0
 

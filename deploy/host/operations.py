@@ -85,22 +85,6 @@ def go_live(ctx: Context, release_id: str) -> dict[str, Any]:
     return {"release": release.to_json(), "pruned": [r.id for r in gone]}
 
 
-def verify(ctx: Context) -> dict[str, Any]:
-    """Compare every file of every release with the digest it was pushed with."""
-    wrong: list[str] = []
-    layout = ctx.layout
-    folders = [layout.release(release.id) for release in read_all(layout)]
-    for folder in (*folders, *layout.venvs.iterdir()):
-        stored = json.loads((folder / pushing.MANIFEST).read_text())
-        wrong += [f"{folder}/{path}" for path in objects.differing(stored["files"], folder)]
-        # Static files are published by a step of their own.
-        published = {
-            path: name for path, name in stored["assets"].items() if (layout.static / path).exists()
-        }
-        wrong += [f"{layout.static}/{path}" for path in objects.differing(published, layout.static)]
-    return {"differing": sorted(set(wrong))}
-
-
 def _sealed(ctx: Context, release_id: str) -> Release:
     release = read(ctx.layout, release_id)
     if release is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import configparser
+import hashlib
 import json
 import os
 import py_compile
@@ -82,7 +83,8 @@ def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Releas
     )
     os.sync()
     seal(folder, release)
-    audit.append(layout, audit.PUSHED, release_id, who=ctx.who, revision=release.revision)
+    told = {"who": ctx.who, "revision": release.revision, "seal": seal_of(folder)}
+    audit.append(layout, audit.PUSHED, release_id, **told)
     return release
 
 
@@ -94,6 +96,12 @@ def seal(folder: Path, release: Release) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(folder / "release.json")
+
+
+def seal_of(folder: Path) -> str:
+    """One digest over what lists the release's files and what tells of it."""
+    listed, told = (folder / MANIFEST).read_bytes(), (folder / "release.json").read_bytes()
+    return hashlib.sha256(listed + told).hexdigest()
 
 
 def publish_static(layout: Layout, release: Release) -> int:
@@ -179,13 +187,16 @@ def _lay_out(layout: Layout, folder: Path, manifest: Mapping[str, Any], venv: Pa
 
 
 def _write_manifest(folder: Path, known: Mapping[str, str], assets: Mapping[str, str]) -> None:
-    """List every file of the folder with its digest, those made here (bytecode, scripts) too."""
-    files = dict(known)
+    """List every file with its digest, those made here (bytecode, scripts) too, and every link."""
+    files, links = dict(known), {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
-        if name not in files and path.is_file() and not path.is_symlink():
+        if path.is_symlink():
+            links[name] = str(path.readlink())
+        elif name not in files and path.is_file():
             files[name] = objects.digest(path)
-    (folder / MANIFEST).write_text(json.dumps({"files": files, "assets": dict(assets)}))
+    listed = {"files": files, "links": links, "assets": dict(assets)}
+    (folder / MANIFEST).write_text(json.dumps(listed))
 
 
 def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:

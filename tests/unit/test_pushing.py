@@ -1,10 +1,12 @@
 """From objects in the store to a sealed release."""
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,12 +16,14 @@ from typing import Any
 
 import pytest
 
-from deploy.host import objects, operations, pushing, retiring
+from deploy.host import objects, pushing, retiring
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.release import read_all
 from deploy.host.site import Site
 from deploy.host.units import Units
+from deploy.host.verifying import verify
+from deploy.shipping import tool
 from tests.unit.test_health import SITE, Silent
 
 PROCFILE = (
@@ -85,6 +89,7 @@ def manifest(ctx: Context, **trees: dict[str, str]) -> dict[str, Any]:
         "static": stored(ctx, {"robots.txt": "User-agent: *\n"}),
         "assets": stored(ctx, {"css/site.1a2b.css": "a {}\n"}),
         "judge": stored(ctx, {"judge.py": "lint = True\n"}),
+        "sbom": stored(ctx, {"sbom.json": "{}"}),
         "venv": stored(ctx, GREETING),
         "revision": "0123456789abcdef0123456789abcdef01234567",
         "subject": "Let readers renew",
@@ -215,9 +220,9 @@ def test_what_would_not_fit_is_refused(
 def test_every_file_that_is_not_as_it_was_pushed_or_made_is_found(ctx: Context) -> None:
     release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
     # Also before its static files are published.
-    assert operations.verify(ctx) == {"differing": []}
+    assert verify(ctx) == {"differing": []}
     pushing.publish_static(ctx.layout, release)
-    assert operations.verify(ctx) == {"differing": []}
+    assert verify(ctx) == {"differing": []}
     folder, venv = ctx.layout.release(release.id), ctx.layout.venv(release.lock)
     changed = [
         folder / "app/manage.py",
@@ -233,7 +238,62 @@ def test_every_file_that_is_not_as_it_was_pushed_or_made_is_found(ctx: Context) 
         path.write_text("evil")
     (folder / "static/robots.txt").unlink()
     changed.append(folder / "static/robots.txt")
-    assert operations.verify(ctx) == {"differing": sorted(map(str, changed))}
+    assert verify(ctx) == {"differing": sorted(map(str, changed))}
+
+
+@pytest.mark.parametrize(
+    ("where", "leads_to"),
+    [
+        ("app/sitecustomize.py", None),
+        ("app/__pycache__/extra.cpython-399.pyc", None),
+        ("app/elsewhere", "/tmp"),
+        ("bin/backdoor", None),
+        ("app/manage.py", "../sbom.json"),
+        ("venv", "/tmp"),
+        ("venv/bin/python", "/tmp/python"),
+        ("venv/bin/extra", None),
+        ("venv/lib/evil.pth", None),
+        ("sbom.json", None),
+        ("release.json", None),
+        ("manifest.json", None),
+        ("../../static/evil.js", None),
+        ("../../current", "/tmp"),
+        ("../../current", "releases/20200101T000000-0000000"),
+    ],
+)
+def test_whatever_was_added_or_led_elsewhere_is_found(
+    ctx: Context, where: str, leads_to: str | None
+) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    folder = ctx.layout.release(release.id)
+    ctx.layout.current.symlink_to(f"releases/{release.id}")
+    (folder / "run/web.sock").touch()
+    assert verify(ctx) == {"differing": []}
+    path = (
+        (ctx.layout.venv(release.lock) / where[5:])
+        if where[5:] and where[:5] == "venv/"
+        else (Path(os.path.normpath(folder / where)))
+    )
+    before = path.read_text() if path.is_file() and not leads_to else ""
+    path.unlink(missing_ok=True)
+    if leads_to:
+        path.symlink_to(leads_to)
+    else:
+        # release.json and the manifest have to stay readable.
+        path.write_text(before and before + " ")
+    told = folder / "release.json" if where == "manifest.json" else path
+    assert verify(ctx) == {"differing": [str(told)]}
+
+
+def test_the_release_tool_is_held_against_its_own_name(ctx: Context) -> None:
+    folder = ctx.layout.tools / tool().digest
+    with tarfile.open(fileobj=io.BytesIO(tool().pack)) as pack:
+        pack.extractall(folder, filter="data")
+    (folder / "deploy/__pycache__").mkdir()
+    (folder / "deploy/__pycache__/x.pyc").touch()
+    assert verify(ctx) == {"differing": []}
+    (folder / "deploy/host/extra.py").touch()
+    assert verify(ctx) == {"differing": [str(folder)]}
 
 
 def test_static_files_of_a_release_that_waits_outlive_a_prune(ctx: Context) -> None:
@@ -248,7 +308,7 @@ def test_static_files_of_a_release_that_waits_outlive_a_prune(ctx: Context) -> N
     assert [p.name for p in ctx.layout.static.rglob("*")] == ["css", "a.1.css"]
     assert pushing.publish_static(ctx.layout, waiting) == 1
     assert (ctx.layout.static / "css/a.2.css").read_text() == "css/a.2.css"
-    assert operations.verify(ctx) == {"differing": []}
+    assert verify(ctx) == {"differing": []}
 
 
 def test_a_script_of_a_package_cannot_leave_its_folder(ctx: Context) -> None:
