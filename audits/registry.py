@@ -1,6 +1,6 @@
 """Every audit, in the order of the table."""
 
-from audits import django, packages, units, updates
+from audits import django, drift, packages, units, updates
 from audits.baselines import BASELINES
 from audits.model import Audit
 
@@ -10,4 +10,5 @@ AUDITS: tuple[Audit, ...] = (
     django.AUDIT,
     packages.AUDIT,
     updates.AUDIT,
+    drift.AUDIT,
 )

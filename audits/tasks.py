@@ -24,6 +24,7 @@ from deploy.inventory import read_target
     help={
         "only": "names of audits, separated by commas",
         "slow": "also those that take minutes",
+        "drift": "only what differs from what the roles would make",
     }
 )
 def audit(
@@ -31,10 +32,11 @@ def audit(
     env: str = ENVIRONMENT,
     only: str = "",
     slow: bool = False,
+    drift: bool = False,
     json: bool = False,
 ) -> None:
     """Hold the host against the strictest references: a table of bars, figures and waivers."""
-    chosen = _choose(only, slow)
+    chosen = _choose("drift" if drift else only, slow)
     subject = connect(read_target(ROOT, env), ROOT)
     verdicts = []
     try:

@@ -53,7 +53,7 @@ def read_target(root: Path, environment: str) -> Target:
             f"({', '.join(sorted(hosts))}), and a deploy goes to one. Keep one in the group"
         )
     ((name, values),) = hosts.items()
-    return parse(name, values)
+    return parse(name, values, f"inventory/{path.name}")
 
 
 def _fingerprint(root: Path, environment: str) -> str:

@@ -28,7 +28,7 @@ def pending(root: Path, target: Target, fetch: bool) -> Updates:
     Raises:
         Refused: the host does not answer, or was never provisioned.
     """
-    inventory = ("--inventory", f"inventory/{target.environment}.yml", "--limit", target.name)
+    inventory = ("--inventory", target.inventory, "--limit", target.name)
     question = json.dumps({"cmd": (FETCH if fetch else "") + updates.QUESTION})
     module = ("--module-name", "ansible.builtin.shell", "--args", question)
     done = subprocess.run(
@@ -74,7 +74,7 @@ def install(
         "patch_reboot": reboot,
         "patch_url": f"https://{target.domain}/" if deployed else "",
     }
-    inventory = ("--inventory", f"inventory/{target.environment}.yml", "--limit", target.name)
+    inventory = ("--inventory", target.inventory, "--limit", target.name)
     argv = (BIN / "ansible-playbook", PLAYBOOK, *inventory, "--extra-vars", json.dumps(told))
     # Standard output is for the result.
     if subprocess.run(argv, cwd=root, stdout=sys.stderr).returncode:

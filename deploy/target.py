@@ -14,6 +14,7 @@ class Target:
     """One host of one environment, as the inventory's ``deploy_target`` tells it.
 
     ``user`` owns the releases; ``admin`` is whom Ansible logs in as, for the machine itself.
+    ``inventory`` is the file it was read from, below the repository.
     ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own. Times are seconds.
     The droplet's own part of it is :class:`deploy.host.site.Site`.
     """
@@ -31,19 +32,20 @@ class Target:
     domain: str
     project: str
     build_env: Mapping[str, str]
+    inventory: str
 
 
-def parse(name: str, values: Mapping[str, Any]) -> Target:
-    """Make a target of the inventory's variables for host ``name``.
+def parse(name: str, values: Mapping[str, Any], inventory: str) -> Target:
+    """Make a target of the variables for host ``name`` of the file ``inventory``.
 
     Raises:
         Refused: a key is missing.
     """
-    keys = [field.name for field in fields(Target) if field.name != "name"]
+    keys = [field.name for field in fields(Target) if field.name not in ("name", "inventory")]
     missing = [key for key in keys if key not in values]
     if missing:
         raise Refused(
             f"deploy_target of {name} lacks {', '.join(missing)}. See inventory/group_vars/all.yml"
         )
     known = {key: values[key] for key in keys}
-    return Target(name=name, **{**known, "port": int(known["port"])})
+    return Target(name=name, inventory=inventory, **{**known, "port": int(known["port"])})

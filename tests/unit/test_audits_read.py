@@ -1,10 +1,13 @@
 """What the tools behind the audits print, and what an audit makes of it."""
 
 import json
+from typing import Any
 
 import pytest
 
-from audits import django, packages
+from audits import django, drift, packages, updates
+from audits.errors import AuditError
+from deploy.updates import read
 
 # As pip-audit's own documentation shows its JSON.
 HOLES = {
@@ -78,3 +81,105 @@ def test_every_finding_of_django_is_a_check() -> None:
     assert [check.control for check in found] == ["security.W004", "fields.W340"]
     assert found[1].title == "catalog.Book.cover"
     assert django.read("System check identified no issues (0 silenced).\n") == ()
+
+
+SIMULATED = """\
+== upgrades
+Reading package lists...
+Inst libssl3t64 [3.5.1-1] (3.5.1-1+deb13u1 Debian-Security:13/stable-security [amd64]) []
+Inst tzdata [2025a-1] (2025b-1 Debian:13.1/stable [all])
+Inst linux-image-6.12.48-amd64 (6.12.48-1 Debian-Security:13/stable-security [amd64])
+Conf tzdata (2025b-1 Debian:13.1/stable [all])
+== services
+NEEDRESTART-VER: 3.11
+NEEDRESTART-KCUR: 6.12.43
+NEEDRESTART-KEXP: 6.12.48
+NEEDRESTART-KSTA: 3
+NEEDRESTART-SVC: nginx.service
+== reboot
+linux-image-6.12.48-amd64
+== failed
+certbot.service loaded failed failed Certbot
+"""
+QUIET = "== upgrades\n== services\nNEEDRESTART-VER: 3.6\n== reboot\n== failed\n"
+
+
+def test_what_a_droplet_lacks_is_read_with_what_is_security() -> None:
+    found = read(SIMULATED)
+    assert [str(upgrade) for upgrade in found.security] == [
+        "libssl3t64 3.5.1-1 -> 3.5.1-1+deb13u1",
+        "linux-image-6.12.48-amd64 not installed -> 6.12.48-1",
+    ]
+    assert [upgrade.name for upgrade in found.upgrades if not upgrade.security] == ["tzdata"]
+    assert found.services == ("nginx.service",)
+    assert found.reboot == "linux-image-6.12.48-amd64, kernel 6.12.48"
+    assert found.failed == ("certbot.service",)
+
+
+def test_each_thing_that_is_not_up_to_date_fails_the_audit() -> None:
+    assert [check.control for check in updates.checks(read(SIMULATED))] == [
+        "libssl3t64",
+        "linux-image-6.12.48-amd64",
+        "nginx.service",
+        "reboot",
+        "certbot.service",
+    ]
+    assert updates.checks(read(QUIET)) == ()
+
+
+def test_a_droplet_without_needrestart_is_no_quiet_one() -> None:
+    with pytest.raises(ValueError, match="needrestart did not answer"):
+        read(QUIET.replace("NEEDRESTART-VER: 3.6\n", ""))
+
+
+def play(**tasks: dict[str, Any]) -> dict[str, Any]:
+    """ansible.posix.json's document: tasks by name, with the result for web1."""
+    listed = [{"task": {"name": name}, "hosts": {"web1": one}} for name, one in tasks.items()]
+    return {"plays": [{"tasks": listed}]}
+
+
+FILE = {
+    "changed": True,
+    "diff": [{"before": "a\nold\n", "after": "a\nnew\n", "before_header": "/etc/x"}],
+}
+
+
+def test_drift_names_the_file_and_shows_what_differs() -> None:
+    quiet = {"changed": False, "dest": "/etc/y"}
+    (check,) = drift.differing(play(x=FILE, y=quiet), "web1")
+    assert (check.control, check.title) == ("/etc/x", "x")
+    assert check.problem == "differs\n    -old\n    +new"
+
+
+def test_drift_without_a_file_is_named_by_its_task_and_a_loop_by_its_rounds() -> None:
+    stopped = {"changed": True, "status": {}}
+    mode = {
+        "changed": True,
+        "path": "/etc/z",
+        "diff": {"before": {"mode": 1}, "after": {"mode": 2}},
+    }
+    told = play(
+        stopped=stopped, loop={"changed": True, "results": [FILE, mode, {"changed": False}]}
+    )
+    found = list(drift.differing(told, "web1"))
+    assert [check.control for check in found] == ["stopped", "/etc/x", "/etc/z"]
+    assert '-"mode": 1' in (found[2].problem or "")
+    assert list(drift.named(told, "web1")) == ["/etc/x", "/etc/z"]
+
+
+def test_what_a_task_hides_stays_hidden() -> None:
+    hidden = {"changed": True, "censored": "the output has been hidden", "diff": FILE["diff"]}
+    (check,) = drift.differing(play(secret=hidden), "web1")
+    assert check.problem == drift.UNTOLD
+
+
+def test_a_long_difference_is_cut() -> None:
+    after = "".join(f"{line}\n" for line in range(99))
+    long = {"changed": True, "path": "/etc/x", "diff": {"before": "", "after": after}}
+    (check,) = drift.differing(play(long=long), "web1")
+    assert (check.problem or "").endswith("and 87 lines more")
+
+
+def test_a_playbook_that_stops_is_no_host_without_drift() -> None:
+    with pytest.raises(AuditError, match="stops at `x`: no such group"):
+        list(drift.differing(play(x={"failed": True, "msg": "no such group"}), "web1"))

@@ -14,7 +14,7 @@ from deploy.target import parse
 from tests.unit.test_inventory import FACTS
 from tests.unit.test_revision import git
 
-TARGET = parse("web1", FACTS)
+TARGET = parse("web1", FACTS, "inventory/staging.yml")
 LOCKED = "django==5.2 --hash=sha256:00\n"
 
 

@@ -13,7 +13,7 @@ from deploy.shipping import tool
 from deploy.target import parse
 from tests.unit.test_inventory import FACTS
 
-TARGET = parse("web1", FACTS)
+TARGET = parse("web1", FACTS, "inventory/staging.yml")
 DIGEST = tool().digest
 
 

@@ -22,7 +22,7 @@ def noted() -> list[str]:
 @pytest.fixture
 def hooks(tmp_path: Path, noted: list[str]) -> Hooks:
     (tmp_path / "hooks").mkdir()
-    return Hooks(tmp_path, parse("web1", FACTS), REVISION, noted.append)
+    return Hooks(tmp_path, parse("web1", FACTS, "inventory/staging.yml"), REVISION, noted.append)
 
 
 def write(hooks: Hooks, name: str, body: str, mode: int = 0o755) -> None:

@@ -30,7 +30,7 @@ ONE = "app:\n  hosts:\n    web1:\n      ansible_host: 203.0.113.10\n"
 
 
 def test_a_target_is_what_the_deploy_side_needs_of_it() -> None:
-    target = parse("web1", FACTS)
+    target = parse("web1", FACTS, "inventory/staging.yml")
     assert (target.name, target.port, target.domain) == ("web1", 2222, "mysite.example.org")
 
 
@@ -38,7 +38,7 @@ def test_a_target_is_what_the_deploy_side_needs_of_it() -> None:
 def test_all_keys_that_are_missing_are_named_at_once(missing: list[str]) -> None:
     values = {key: value for key, value in FACTS.items() if key not in missing}
     with pytest.raises(Refused, match=f"of web1 lacks {', '.join(missing)}"):
-        parse("web1", values)
+        parse("web1", values, "inventory/staging.yml")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_ansible_renders_it_once_until_the_inventory_changes(
     room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = read_target(room, "good")
-    assert target == parse("web1", {**FACTS, "host": "203.0.113.10"})
+    assert target == parse("web1", {**FACTS, "host": "203.0.113.10"}, "inventory/good.yml")
     # No Ansible is to be found there.
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert read_target(room, "good") == target

@@ -14,7 +14,7 @@ from deploy.stages import JOURNEYS, Request
 from deploy.target import parse
 from tests.unit.test_inventory import FACTS
 
-TARGET = parse("web1", FACTS)
+TARGET = parse("web1", FACTS, "inventory/staging.yml")
 
 
 def test_an_unknown_phase_is_refused_before_anything_is_done(tmp_path: Path) -> None:
