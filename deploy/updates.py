@@ -54,7 +54,7 @@ def read(answer: str) -> Updates:
     Raises:
         ValueError: needrestart was not there to answer.
     """
-    parts = re.split(r"^== (\w+)\n", answer, flags=re.MULTILINE)
+    parts = re.split(r"^== (\w+)$\n?", answer, flags=re.MULTILINE)
     told = {name: text.splitlines() for name, text in zip(parts[1::2], parts[2::2], strict=True)}
     restart = [line.split(": ", 1) for line in told.get("services", ()) if ": " in line]
     if not restart:

@@ -125,6 +125,8 @@ def test_each_thing_that_is_not_up_to_date_fails_the_audit() -> None:
         "certbot.service",
     ]
     assert updates.checks(read(QUIET)) == ()
+    # An answer loses its last newline on its way.
+    assert read(QUIET.rstrip()) == read(QUIET)
 
 
 def test_a_droplet_without_needrestart_is_no_quiet_one() -> None:
