@@ -15,10 +15,12 @@ CONTROLS = [
     for baseline in BASELINES
     for control in baseline.controls
 ]
+# Their bars are met when somebody sees to it, and test_upkeep.py does.
+UPKEEP = {"packages", "updates", "drift"}
 WHOLE = [
     pytest.param(audit, id=audit.name, marks=[pytest.mark.slow] if audit.slow else [])
     for audit in AUDITS
-    if audit.name not in {baseline.name for baseline in BASELINES}
+    if audit.name not in UPKEEP | {baseline.name for baseline in BASELINES}
 ]
 
 
