@@ -13,7 +13,7 @@ import pytest
 
 from deploy.errors import Refused
 from deploy.host import lock
-from tests.templates.role_files import ROOT
+from tests.templates.render import ROOT
 
 HOLD = (ROOT / "roles/base/files/slipway-hold").read_text()
 
