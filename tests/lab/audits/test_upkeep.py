@@ -18,6 +18,31 @@ REPLACE = (
     "for file in $(ldd /usr/sbin/nginx | awk '/libcrypto/ { print $3 }'); do "
     'file=$(readlink -f "$file"); cp -p "$file" "$file.new" && mv "$file.new" "$file"; done'
 )
+# Two versions of a package, the newer one in an archive whose suite is called as Debian's own is.
+CANARY = """\
+set -e
+mkdir -p /root/archive/canary/DEBIAN && cd /root/archive
+for version in 1 2; do
+    printf 'Package: canary\\nVersion: %s\\nArchitecture: all\\nMaintainer: L <l@slipway.test>\\n' \
+        $version > canary/DEBIAN/control
+    echo 'Description: a package that has a security update' >> canary/DEBIAN/control
+    dpkg-deb --build canary canary_$version.deb
+done
+dpkg --install canary_1.deb
+{
+    dpkg-deb --field canary_2.deb
+    echo "Filename: ./canary_2.deb"
+    echo "Size: $(stat -c %s canary_2.deb)"
+    echo "SHA256: $(sha256sum canary_2.deb | cut -d' ' -f1)"
+} > Packages
+printf 'Suite: stable-security\\nSHA256:\\n %s %s Packages\\n' \
+    "$(sha256sum Packages | cut -d' ' -f1)" "$(stat -c %s Packages)" > Release
+chmod -R a+rX /root/archive && mv /root/archive /srv/archive
+echo 'deb [trusted=yes] file:/srv/archive ./' > /etc/apt/sources.list.d/canary.list
+"""
+NO_CANARY = (
+    "dpkg --purge canary; rm -rf /srv/archive /root/archive /etc/apt/sources.list.d/canary.list"
+)
 
 # Connections of earlier commands that are kept for a minute; without pam_systemd they count as its.
 OPEN = {"ssh.service"}
@@ -108,6 +133,21 @@ def test_patch_starts_again_what_used_replaced_libraries_and_loses_no_request(si
     # Another process, of a unit that was never stopped.
     assert [old == new for old, new in zip(before, after, strict=True)].count(False) == 1
     assert audited(site, "updates").keys() <= OPEN
+
+
+def test_patch_installs_the_security_updates_of_its_plan(site: Site) -> None:
+    site.ask(CANARY)
+    try:
+        (update,) = [one for one in site.json("patch")["upgrade"] if one["name"] == "canary"]
+        assert update == {"name": "canary", "old": "1", "new": "2", "security": True}
+        assert "canary" in audited(site, "updates")
+        done = site.invoke("patch", "--yes")
+        assert done.code == 0, done
+        assert "upgrade   canary 1 -> 2" in done.output
+        assert site.ask("dpkg-query -W -f '${Version}' canary") == "2"
+        assert "canary" not in audited(site, "updates")
+    finally:
+        site.ask(NO_CANARY)
 
 
 def test_patch_changes_nothing_unless_somebody_agrees(site: Site) -> None:
