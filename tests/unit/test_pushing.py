@@ -285,6 +285,15 @@ def test_whatever_was_added_or_led_elsewhere_is_found(
     assert verify(ctx) == {"differing": [str(told)]}
 
 
+def test_a_link_in_place_of_a_file_is_found_while_its_content_is_still_the_same(
+    ctx: Context, tmp_path: Path
+) -> None:
+    path = ctx.layout.release(pushing.assemble(ctx, manifest(ctx), "ada@desk").id) / "app/manage.py"
+    shutil.move(path, tmp_path / "manage.py")
+    path.symlink_to(tmp_path / "manage.py")
+    assert verify(ctx) == {"differing": [str(path)]}
+
+
 def test_the_release_tool_is_held_against_its_own_name(ctx: Context) -> None:
     folder = ctx.layout.tools / tool().digest
     with tarfile.open(fileobj=io.BytesIO(tool().pack)) as pack:
