@@ -64,6 +64,7 @@ def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Releas
     release_id = _free_id(layout, manifest["revision"])
     folder = layout.release(release_id)
     _lay_out(layout, folder, manifest, venv)
+    (folder / "run").symlink_to(ctx.site.sockets(release_id))
     release = Release(
         id=release_id,
         sequence=max((r.sequence for r in read_all(layout)), default=0) + 1,
@@ -157,7 +158,7 @@ def _free_id(layout: Layout, revision: str) -> str:
 
 def _lay_out(layout: Layout, folder: Path, manifest: Mapping[str, Any], venv: Path) -> None:
     folder.mkdir()
-    for name in ("app", "static", "judge", "bin", "run"):
+    for name in ("app", "static", "judge", "bin"):
         (folder / name).mkdir()
     objects.link_tree(layout.objects, manifest["app"], folder / "app")
     objects.link_tree(layout.objects, manifest["static"], folder / "static")

@@ -81,7 +81,7 @@ def test_other_processes_have_the_walls_of_the_web_unit() -> None:
 
 def test_socket_is_the_deploy_user_s_and_nginx_may_connect() -> None:
     unit = settings(render("app", "web@.socket.j2"))
-    assert unit["ListenStream"] == ["/srv/locallibrary/releases/%i/run/web.sock"]
+    assert unit["ListenStream"] == ["/run/locallibrary/%i/web.sock"]
     assert (unit["SocketUser"], unit["SocketGroup"]) == (["deploy"], ["www-data"])
     assert unit["SocketMode"] == ["0660"]
     # A crash loop must not take the socket away.
