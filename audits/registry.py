@@ -1,7 +1,7 @@
 """Every audit, in the order of the table."""
 
-from audits import units
+from audits import ssh, units
 from audits.baselines import BASELINES
 from audits.model import Audit
 
-AUDITS: tuple[Audit, ...] = (*(baseline.audit for baseline in BASELINES), units.AUDIT)
+AUDITS: tuple[Audit, ...] = (*(baseline.audit for baseline in BASELINES), ssh.AUDIT, units.AUDIT)
