@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import host, release
+from deploy.cli import config, host, release
 from lab import tasks as lab
 
 namespace = Collection(
@@ -21,4 +21,5 @@ namespace = Collection(
     host.lock,
     audit,
 )
+namespace.add_collection(Collection("config", config.rotate))
 namespace.add_collection(Collection.from_module(lab, name="lab"))
