@@ -62,7 +62,7 @@ FORBIDDEN = [
     f"{MANAGE} --property=User=root",
     f"sudo -n LD_PRELOAD=/tmp/x.so {UNIT.removeprefix('sudo -n ')} list",
     f"sudo -n PATH=/tmp {UNIT.removeprefix('sudo -n ')} list",
-    f"sudo -n --preserve-env=LD_PRELOAD {UNIT.removeprefix('sudo -n ')} list",
+    f"BASH_ENV=/tmp/x sudo -n --preserve-env=BASH_ENV {UNIT.removeprefix('sudo -n ')} list",
     f"sudo -n --chdir=/tmp {UNIT.removeprefix('sudo -n ')} list",
     # read secrets
     f"cat /etc/{APP}/config/current",
