@@ -13,11 +13,11 @@ from audits.model import Audit, Check, Report
 from audits.subject import Subject
 
 POLICY = "Hardened Debian 12"
-# Its third version demands a key exchange by a name that OpenSSH has had since 9.9; the second is the
-# same without that.
+# Its third version demands a key exchange by a name that OpenSSH has had since 9.9; the second is
+# the same without that.
 NEWER_EXCHANGE = "sntrup761x25519-sha512"
-# No algorithms: by these names a server says that it knows an extension (RFC 8308). OpenSSH 9.8 began to,
-# after the policy was written, and nothing switches it off.
+# No algorithms: by these names a server says that it knows an extension (RFC 8308). Newer servers
+# do, and nothing switches it off.
 MARKERS = {"ext-info-s"}
 SECONDS = 60
 # ssh-audit's exit codes: the policy is met, and it is not.

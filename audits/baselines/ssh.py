@@ -1,7 +1,7 @@
 """The dev-sec ssh baseline 2.x: the server's and the client's configuration, as OpenSSH reads it.
 
-`sshd -T` and `ssh -G` answer for files, drop-ins and defaults at once; each is asked one time. Where the
-baseline gives one value and a stricter one exists, the stricter one is met too.
+`sshd -T` and `ssh -G` answer for files, drop-ins and defaults at once; each is asked one time.
+Where the baseline gives one value and a stricter one exists, the stricter one is met too.
 """
 
 from __future__ import annotations

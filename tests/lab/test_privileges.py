@@ -1,4 +1,4 @@
-"""What must not be possible: to the deploy user, with code planted in a release, to the site itself."""
+"""What must not be possible: to the deploy user, to code planted in a release, to the site."""
 
 import json
 import shlex
@@ -127,7 +127,7 @@ def test_a_planted_release_runs_as_the_site_and_leads_root_nowhere(
 
 
 def test_systemd_makes_sockets_where_the_deploy_user_cannot_write(site: Site) -> None:
-    """It gives a socket to its owner by its path, which must not become another file's meanwhile."""
+    """It gives a socket its owner by its path, which must not become another file's by then."""
     (path,) = site.ask(
         f"systemctl list-sockets --no-legend '{APP}-web@*' | awk '{{ print $1 }}'"
     ).splitlines()
@@ -240,7 +240,9 @@ def test_the_metadata_address_answers_root_alone(site: Site) -> None:
         ask = f"curl --silent --fail --max-time 5 --retry 5 --retry-connrefused http://{METADATA}/"
         assert "motd" in site.ask(ask)
         for user in (APP, "deploy"):
-            refused = site.ssh(f"runuser -u {user} -- curl --silent --max-time 5 http://{METADATA}/")
+            refused = site.ssh(
+                f"runuser -u {user} -- curl --silent --max-time 5 http://{METADATA}/"
+            )
             assert refused.code == 7, refused
     finally:
         site.ssh("systemctl stop metadata")

@@ -40,9 +40,9 @@ options:
     default: false
   fallback_days:
     description:
-      - Days that a value which was made anew is kept beside the new one, under its name followed by
-        C(_FALLBACKS), so that what it signed stays valid. The next rotation drops it as well; 0 means
-        that it counts no more at once.
+      - Days that a value which was made anew is kept beside the new one, under its name followed
+        by C(_FALLBACKS), so that what it signed stays valid. The next rotation drops it as well;
+        0 means that it counts no more at once.
     type: int
     default: 14
 author: The Slipway project

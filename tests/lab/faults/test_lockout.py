@@ -24,9 +24,7 @@ KEPT = "sha256sum /etc/nftables.conf /etc/ssh/sshd_config.d/00-slipway.conf"
 
 
 @pytest.fixture(scope="module")
-def ground(
-    one_run_at_a_time: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def ground(one_run_at_a_time: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A droplet of its own that root logs in to, with no site on it."""
     note(NAME)
     try:
@@ -104,7 +102,12 @@ def test_a_change_that_nobody_proved_is_put_back_at_boot(ground: Site, row: NewR
 
 def test_root_is_closed_once_an_operator_gets_in(ground: Site, row: NewRow) -> None:
     """Last: the droplet is not root's any more."""
-    row("Access", "operators are listed, one with a key that nobody holds", "`ansible-playbook`", "F")
+    row(
+        "Access",
+        "operators are listed, one with a key that nobody holds",
+        "`ansible-playbook`",
+        "F",
+    )
     key = Path(f"{paths.SSH_KEY}.pub").read_text().strip()
     stranger = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA x"
     wrong = play(ground, ansible_user="ada", site_operators={"ada": [stranger]})
