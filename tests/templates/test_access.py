@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,12 @@ def test_without_operators_root_stays() -> None:
 
 
 def test_with_operators_root_goes() -> None:
-    site = {"site_operators": {"ada": ["ssh-ed25519 AAAA a"], "ben": ["ssh-ed25519 AAAA b"]}}
+    site: dict[str, Any] = {"site_operators": {"ada": ["ssh-ed25519 A"], "ben": ["ssh-ed25519 B"]}}
+    # Not while the run is still root's, on its first day.
+    first = {**site, "ansible_user": "root"}
+    assert value("ssh", "ssh_allow_users", **first) == ["ada", "ben", "root", "deploy"]
+    assert value("ssh", "ssh_permit_root_login", **first) == "prohibit-password"
+    site["ansible_user"] = "ada"
     assert value("ssh", "ssh_allow_users", **site) == ["ada", "ben", "deploy"]
     assert value("ssh", "ssh_permit_root_login", **site) == "no"
     rules = render("operators", "sudoers.j2", **site)
