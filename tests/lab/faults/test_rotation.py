@@ -84,7 +84,5 @@ def test_a_session_outlives_the_rotation(site: Site, row: NewRow) -> None:
     for secret in (old, new, newest):
         assert secret not in done.output + leaked.output + refused.output
         assert secret not in site.ask("journalctl --no-pager --output=cat")
-        search = (
-            f"grep --recursive --files-with-matches -e {secret} {LAYOUT.root} /var/log /tmp"
-        )
+        search = f"grep --recursive --files-with-matches -e {secret} {LAYOUT.root} /var/log /tmp"
         assert site.ask(f"{search} || :") == ""
