@@ -7,6 +7,8 @@ import pytest
 
 from tests.lab.site import Site
 
+pytestmark = pytest.mark.slow
+
 # Twice what is too many, so that one line that is read late does not matter; no flood.
 FORMS = 20
 LOGINS = 8
