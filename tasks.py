@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import host, patch, release
+from deploy.cli import config, host, patch, release
 from lab import tasks as lab
 
 namespace = Collection(
@@ -22,4 +22,5 @@ namespace = Collection(
     patch.patch,
     audit,
 )
+namespace.add_collection(Collection("config", config.rotate))
 namespace.add_collection(Collection.from_module(lab, name="lab"))

@@ -1,11 +1,12 @@
 """Every audit, in the order of the table."""
 
-from audits import django, drift, packages, units, updates
+from audits import django, drift, packages, ssh, units, updates
 from audits.baselines import BASELINES
 from audits.model import Audit
 
 AUDITS: tuple[Audit, ...] = (
     *(baseline.audit for baseline in BASELINES),
+    ssh.AUDIT,
     units.AUDIT,
     django.AUDIT,
     packages.AUDIT,

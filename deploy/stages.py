@@ -124,6 +124,24 @@ def ask(request: Request, console: Console, question: str) -> Any:
         return session.call(question)
 
 
+def settled_revision(request: Request, console: Console) -> str:
+    """The commit that is live, with the config vars of now.
+
+    Raises:
+        Refused: nothing is live, or newer config vars wait for a deploy.
+    """
+    with _session(request, console, lock=False) as (_, facts):
+        current = facts["current"]
+    if not current:
+        raise Refused(f"Nothing is live on {request.target.name} yet. Run: invoke deploy")
+    if current["config"] != facts["config"]:
+        raise Refused(
+            f"{current['id']} does not run with the config vars that {request.target.name} has by "
+            f"now. Go live with them first: invoke deploy --revision {current['revision'][:12]}"
+        )
+    return str(current["revision"])
+
+
 def verify(request: Request, console: Console) -> None:
     """Compare the files of all releases with their digests.
 

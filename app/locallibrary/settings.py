@@ -2,6 +2,7 @@
 
 DJANGO_DEBUG                  "true" for development; anything else is production
 DJANGO_SECRET_KEY             required in production
+DJANGO_SECRET_KEY_FALLBACKS   older keys that still count, separated by commas
 DJANGO_ALLOWED_HOSTS          host names, separated by commas
 DJANGO_CSRF_TRUSTED_ORIGINS   origins with their scheme, separated by commas
 DATABASE_URL                  required in production; SQLite beside manage.py in development
@@ -54,6 +55,7 @@ DEBUG = flag("DJANGO_DEBUG")
 SECRET_KEY = demanded(
     "DJANGO_SECRET_KEY", "only-for-development", "a random text of at least 50 characters"
 )
+SECRET_KEY_FALLBACKS = words("DJANGO_SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = words("DJANGO_ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = words("DJANGO_CSRF_TRUSTED_ORIGINS")
 

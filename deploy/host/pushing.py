@@ -64,7 +64,7 @@ def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Releas
     venv = _assemble_venv(layout, manifest)
     release_id = _free_id(layout, manifest["revision"])
     folder = layout.release(release_id)
-    _lay_out(layout, folder, manifest, venv)
+    _lay_out(ctx, folder, manifest, venv)
     release = Release(
         id=release_id,
         sequence=max((r.sequence for r in read_all(layout)), default=0) + 1,
@@ -163,15 +163,17 @@ def _free_id(layout: Layout, revision: str) -> str:
     return release_id
 
 
-def _lay_out(layout: Layout, folder: Path, manifest: Mapping[str, Any], venv: Path) -> None:
+def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path) -> None:
+    store = ctx.layout.objects
     folder.mkdir()
-    for name in ("app", "static", "judge", "bin", "run"):
+    for name in ("app", "static", "judge", "bin"):
         (folder / name).mkdir()
-    objects.link_tree(layout.objects, manifest["app"], folder / "app")
-    objects.link_tree(layout.objects, manifest["static"], folder / "static")
-    objects.link_tree(layout.objects, manifest["judge"], folder / "judge")
-    objects.link_tree(layout.objects, manifest["sbom"], folder)
+    objects.link_tree(store, manifest["app"], folder / "app")
+    objects.link_tree(store, manifest["static"], folder / "static")
+    objects.link_tree(store, manifest["judge"], folder / "judge")
+    objects.link_tree(store, manifest["sbom"], folder)
     (folder / "venv").symlink_to(os.path.relpath(venv, folder))
+    (folder / "run").symlink_to(ctx.site.sockets(folder.name))
     commands = processes((folder / "app" / "Procfile").read_text())
     for name, command in commands.items():
         script = folder / "bin" / name

@@ -32,7 +32,7 @@ def drain(layout: Layout, release: str, seconds: float) -> None:
     empty = 0
     while empty < EMPTY_LOOKS and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
-        empty = empty + 1 if queue_length(str(layout.socket(release))) == 0 else 0
+        empty = empty + 1 if queue_length(str(layout.socket(release).resolve())) == 0 else 0
 
 
 def queue_length(path: str) -> int:

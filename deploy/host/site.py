@@ -41,6 +41,10 @@ class Site:
     def layout(self) -> Layout:
         return Layout(Path(self.root))
 
+    def sockets(self, release_id: str) -> Path:
+        """The folder, root's own, in which systemd makes the socket of a release."""
+        return Path("/run") / self.app / release_id
+
     @property
     def unit_helper(self) -> tuple[str, ...]:
         return ("sudo", "-n", f"/usr/local/sbin/{self.app}-unit")

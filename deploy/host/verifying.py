@@ -15,8 +15,6 @@ from deploy.host.release import Release, read_all
 
 # What belongs to a sealed release beside the files of its manifest; its seal is in the audit log.
 SEALED = {pushing.MANIFEST, "release.json"}
-# Its instance makes its socket there.
-RUN = "run/"
 
 
 def verify(ctx: Context) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def _folder(folder: Path) -> list[Path]:
     wrong += [path for path in files if (folder / path).is_symlink()]
     wrong += [path for path, target in links.items() if _target(folder / path) != target]
     known = {*files, *links, *SEALED}
-    wrong += [path for path in there if path not in known and not path.startswith(RUN)]
+    wrong += [path for path in there if path not in known]
     return [folder / path for path in wrong]
 
 

@@ -13,6 +13,7 @@ from deploy.host.layout import RELEASE_ID, SOCKET_PATH_LIMIT, Layout
 from deploy.host.site import Site
 from deploy.inventory import read_target
 from deploy.target import Target
+from tests.unit.test_health import SITE
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "roles" / "app"
@@ -66,11 +67,13 @@ def test_the_unit_helper_knows_every_verb_that_is_called() -> None:
 
 
 def test_the_socket_unit_listens_where_the_release_tool_knocks() -> None:
+    """A release has a link to the folder that the socket is in."""
     unit = (ROLE / "templates" / "web@.socket.j2").read_text()
     listen = re.search(r"^ListenStream=(.*)$", unit, re.MULTILINE)
     assert listen
-    path = listen[1].replace("{{ app_root }}", "/srv/locallibrary").replace("%i", "ID")
-    assert path == str(Layout(Path("/srv/locallibrary")).socket("ID"))
+    path = Path(listen[1].replace("{{ app_name }}", SITE.app).replace("%i", "ID"))
+    assert path.parent == SITE.sockets("ID")
+    assert path.name == SITE.layout.socket("ID").name
 
 
 def test_the_longest_socket_path_fits() -> None:

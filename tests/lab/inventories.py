@@ -24,10 +24,13 @@ def write_for_tests(site: Site) -> None:
     other_key = " ".join(Path(f"{paths.SSH_KEY}.pub").read_text().split()[:2])
     known_hosts = site.clone / "tests" / "changed_known_hosts"
     known_hosts.write_text(f"{site.address} {other_key}\n")
+    nothing_known = site.clone / "tests" / "no_known_hosts"
+    nothing_known.touch()
     environments = {
         name: hosts(name, good),
         "unreachable": hosts(name, {**good, "ansible_host": NOBODY}),
         "wrong-user": hosts(name, {**good, "site_deploy_user": "stranger"}),
+        "unknown-key": hosts(name, {**good, "site_known_hosts": str(nothing_known)}),
         "changed-key": hosts(name, {**good, "site_known_hosts": str(known_hosts)}),
         "bad-domain": hosts(name, {**good, "site_domains": ["https://library.example.org/"]}),
         "no-email": hosts(name, without(LOCAL_FACTS | good, "site_acme_email"), group="elsewhere"),

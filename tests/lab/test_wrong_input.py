@@ -67,6 +67,23 @@ def test_a_changed_host_key(site: Site) -> None:
     refused(site.invoke("deploy", env="changed-key"), "host key")
 
 
+def test_an_unknown_host_key_with_its_fingerprint(site: Site) -> None:
+    shown = site.ask("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    refused(site.invoke("deploy", env="unknown-key"), shown, "ssh-keygen -lf", "ssh-keyscan")
+    played = site.play(env="unknown-key")
+    assert played.code != 0, played
+    assert shown in played.output, played
+    assert "ssh-keygen -lf" in played.output, played
+
+
+def test_a_playbook_says_in_one_sentence_why_it_does_not_get_in(site: Site) -> None:
+    changed = site.play(env="changed-key")
+    assert "is not the one you know" in changed.output, changed
+    down = site.play(env="unreachable")
+    assert "cannot be reached" in down.output, down
+    assert (changed.code != 0, down.code != 0) == (True, True)
+
+
 def test_a_user_who_may_not_log_in(site: Site) -> None:
     refused(site.invoke("deploy", env="wrong-user"), "stranger")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,7 @@ def run(
     values: dict[str, Any],
     generate: tuple[str, ...] = ("DJANGO_SECRET_KEY",),
     check: bool = False,
+    **options: Any,
 ) -> dict[str, Any]:
     """What the module answers when Ansible calls it."""
     args = {
@@ -73,6 +76,7 @@ def run(
         "values": values,
         "generate": list(generate),
         "_ansible_check_mode": check,
+        **options,
     }
     with patch_module_args(args), pytest.raises(SystemExit):
         config_version.main()
@@ -107,6 +111,56 @@ def test_a_given_secret_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixtur
     run(tmp_path, capsys, {"DJANGO_SECRET_KEY": "mine"})
     assert not list(tmp_path.glob("generated.*"))
     assert 'DJANGO_SECRET_KEY="mine"' in (tmp_path / "current").read_text()
+
+
+def written(folder: Path) -> dict[str, str]:
+    return read_as_systemd((folder / "current").read_text())
+
+
+def test_a_rotation_keeps_the_value_before_and_no_older(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, capsys, {})
+    seen = [written(tmp_path)["DJANGO_SECRET_KEY"]]
+    for _ in range(2):
+        assert run(tmp_path, capsys, {}, rotate=True)["changed"]
+        seen.append(written(tmp_path)["DJANGO_SECRET_KEY"])
+        assert written(tmp_path)["DJANGO_SECRET_KEY_FALLBACKS"] == seen[-2]
+        assert not run(tmp_path, capsys, {})["changed"]
+    assert len(set(seen)) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_rotated_value_counts_for_so_many_days(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, capsys, {})
+    run(tmp_path, capsys, {}, rotate=True)
+    fallback = tmp_path / "generated.DJANGO_SECRET_KEY_FALLBACKS"
+    thirteen, fifteen = (time.time() - days * 86400 for days in (13, 15))
+    os.utime(fallback, (thirteen, thirteen))
+    assert not run(tmp_path, capsys, {})["changed"]
+    os.utime(fallback, (fifteen, fifteen))
+    assert run(tmp_path, capsys, {})["changed"]
+    assert "DJANGO_SECRET_KEY_FALLBACKS" not in written(tmp_path)
+
+
+def test_a_leaked_value_counts_no_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(tmp_path, capsys, {})
+    run(tmp_path, capsys, {}, rotate=True)
+    run(tmp_path, capsys, {}, rotate=True, fallback_days=0)
+    assert "DJANGO_SECRET_KEY_FALLBACKS" not in written(tmp_path)
+    # Not at the next run either, which does not know of the leak.
+    assert not run(tmp_path, capsys, {})["changed"]
+
+
+def test_a_check_of_a_rotation_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, capsys, {})
+    before = written(tmp_path)
+    assert run(tmp_path, capsys, {}, check=True, rotate=True)["changed"]
+    assert written(tmp_path) == before
 
 
 def test_a_check_says_so_and_writes_nothing(

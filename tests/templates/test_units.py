@@ -42,7 +42,9 @@ def test_service_runs_its_own_release_as_the_app() -> None:
 def test_service_writes_uploads_alone_and_has_no_network() -> None:
     unit = settings(render("app", "web@.service.j2"))
     assert unit["ProtectSystem"] == ["strict"]
-    assert unit["ReadWritePaths"] == ["/srv/locallibrary/media"]
+    assert unit["BindPaths"] == ["/srv/locallibrary/media"]
+    assert unit["BindReadOnlyPaths"] == ["/srv/locallibrary"]
+    assert unit["TemporaryFileSystem"] == ["/srv:ro,mode=0755"]
     assert unit["RestrictAddressFamilies"] == ["AF_UNIX"]
     assert unit["PrivateNetwork"] == ["yes"]
     assert unit["PrivateTmp"] == ["yes"]
@@ -81,7 +83,7 @@ def test_other_processes_have_the_walls_of_the_web_unit() -> None:
 
 def test_socket_is_the_deploy_user_s_and_nginx_may_connect() -> None:
     unit = settings(render("app", "web@.socket.j2"))
-    assert unit["ListenStream"] == ["/srv/locallibrary/releases/%i/run/web.sock"]
+    assert unit["ListenStream"] == ["/run/locallibrary/%i/web.sock"]
     assert (unit["SocketUser"], unit["SocketGroup"]) == (["deploy"], ["www-data"])
     assert unit["SocketMode"] == ["0660"]
     # A crash loop must not take the socket away.

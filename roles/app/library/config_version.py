@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +34,17 @@ options:
     type: list
     elements: str
     default: []
+  rotate:
+    description: Whether the values of O(generate) are made anew.
+    type: bool
+    default: false
+  fallback_days:
+    description:
+      - Days that a value which was made anew is kept beside the new one, under its name followed
+        by C(_FALLBACKS), so that what it signed stays valid. The next rotation drops it as well;
+        0 means that it counts no more at once.
+    type: int
+    default: 14
 author: The Slipway project
 """
 
@@ -54,6 +66,7 @@ version:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECRET_BYTES = 48
+DAY_SECONDS = 86400
 
 
 def quote(value: str) -> str:
@@ -98,6 +111,24 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def _rotate(folder: Path, name: str, keep: bool) -> None:
+    """Make the value of a name anew. Its present one becomes the fallback, written first."""
+    secret, fallback = folder / f"generated.{name}", folder / f"generated.{name}_FALLBACKS"
+    if keep and secret.exists():
+        _write(fallback, secret.read_text())
+    else:
+        fallback.unlink(missing_ok=True)
+    _write(secret, secrets.token_urlsafe(SECRET_BYTES))
+
+
+def _fallback(folder: Path, name: str, days: int) -> dict[str, str]:
+    """The config var with the value before the present one, as long as it counts."""
+    path = folder / f"generated.{name}_FALLBACKS"
+    if not path.exists() or time.time() - path.stat().st_mtime > days * DAY_SECONDS:
+        return {}
+    return {f"{name}_FALLBACKS": path.read_text()}
+
+
 def _link(link: Path, target: str) -> None:
     draft = link.with_name(f".{link.name}.{os.getpid()}")
     draft.symlink_to(target)
@@ -110,6 +141,8 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "values": {"type": "dict", "required": True, "no_log": True},
             "generate": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "rotate": {"type": "bool", "default": False},
+            "fallback_days": {"type": "int", "default": 14},
         },
         supports_check_mode=True,
     )
@@ -118,6 +151,7 @@ def main() -> None:
     found = mistakes(values)
     if found:
         module.fail_json(msg=" ".join(found))
+    days = module.params["fallback_days"]
     link = folder / "current"
     before = link.readlink().stem if link.is_symlink() else "none"
 
@@ -125,15 +159,15 @@ def main() -> None:
         if name in values:
             continue
         secret = folder / f"generated.{name}"
-        if not secret.exists():
+        if module.params["rotate"] or not secret.exists():
             if module.check_mode:
                 module.exit_json(
                     changed=True,
                     version="unknown",
                     diff={"before": f"{before}\n", "after": f"a version with a new {name}\n"},
                 )
-            _write(secret, secrets.token_urlsafe(SECRET_BYTES))
-        values[name] = secret.read_text()
+            _rotate(folder, name, keep=days > 0)
+        values |= {name: secret.read_text(), **_fallback(folder, name, days)}
 
     text = render(values)
     version = version_of(text)

@@ -12,6 +12,8 @@ from tests.lab.site import PREFIX, Site
 NAME = f"{PREFIX}faults13"
 # A config var whose value must turn up nowhere but in the site's own environment.
 CANARY = "canary-0f3c9a7be1d84c52"
+# What is written wrong elsewhere.
+AWKWARD = "\"' $HOME ${PATH} `id` %i %% # ; \\ \\n a=b\nsecond line\n\tünï ☃ "
 # Shorter than the defaults, or the matrix would mostly be waiting.
 SECONDS = {"gate_seconds": 20, "bake_seconds": 2}
 
@@ -23,7 +25,7 @@ def faults_site(clone: Path) -> Site:
         "ansible_host": site.address,
         "environment_name": NAME,
         "site_domains": [site.domain],
-        "app_config_vars": {"CANARY": CANARY},
+        "app_config_vars": {"CANARY": CANARY, "AWKWARD": AWKWARD},
     }
     inventory = clone / "inventory" / f"{NAME}.yml"
     inventory.write_text(f"---\n{yaml.safe_dump(hosts(NAME, facts))}")

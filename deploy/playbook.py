@@ -1,0 +1,40 @@
+"""Running a playbook in the middle of a task."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LINES = 20
+
+
+def run(root: Path, name: str, environment: str, variables: Mapping[str, Any]) -> list[str]:
+    """Run ``playbooks/<name>.yml`` on an environment, quietly.
+
+    Args:
+        variables: extra variables; no secrets, they are arguments of a process.
+
+    Returns:
+        Nothing when it went well; else a sentence, and after it the end of what Ansible said.
+    """
+    program = Path(sys.executable).with_name("ansible-playbook")
+    extra = ("--extra-vars", json.dumps(dict(variables)))
+    argv = (str(program), "--inventory", f"inventory/{environment}.yml", *extra)
+    done = subprocess.run(
+        (*argv, f"playbooks/{name}.yml"),
+        cwd=root,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode == 0:
+        return []
+    said = [line for line in done.stdout.splitlines() if line.strip()]
+    return [f"ansible-playbook playbooks/{name}.yml ended with {done.returncode}.", *said[-LINES:]]
