@@ -24,7 +24,7 @@ KEPT = "sha256sum /etc/nftables.conf /etc/ssh/sshd_config.d/00-slipway.conf"
 
 
 @pytest.fixture(scope="module")
-def ground(one_run_at_a_time: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A droplet of its own that root logs in to, with no site on it."""
     claim(NAME)
     try:
