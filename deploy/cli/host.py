@@ -37,8 +37,9 @@ def provision(console: Console, env: str = ENVIRONMENT, check: bool = False) -> 
 
 @task()
 def lock(console: Console) -> None:
-    """Lock both requirements.in with hashes, keeping what is locked where it still fits."""
-    for folder in (ROOT / "app", ROOT):
+    """Lock every requirements.in with hashes, keeping what is locked where it still fits."""
+    tools = (file.parent for file in sorted((ROOT / "audits" / "tools").glob("*/requirements.in")))
+    for folder in (ROOT / "app", ROOT, *tools):
         compile_lock = (uv.find_uv_bin(), "pip", "compile", "requirements.in", "--quiet")
         options = ("--universal", "--python-version", "3.11", "--generate-hashes")
         argv = (*compile_lock, *options, "--output-file", "requirements.txt")
