@@ -1,12 +1,16 @@
 """Every audit, in the order of the table."""
 
-from audits import django, drift, packages, units, updates
+from audits import django, drift, gixy, headers, packages, testssl, tls, units, updates
 from audits.baselines import BASELINES
 from audits.model import Audit
 
 AUDITS: tuple[Audit, ...] = (
     *(baseline.audit for baseline in BASELINES),
     units.AUDIT,
+    tls.AUDIT,
+    testssl.AUDIT,
+    headers.AUDIT,
+    gixy.AUDIT,
     django.AUDIT,
     packages.AUDIT,
     updates.AUDIT,
