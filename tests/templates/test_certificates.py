@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tests.certificates import pair
-from tests.templates.render import value
+from tests.templates.render import render, value
 from tests.templates.role_files import load
 
 certificates = load("preflight/filter_plugins/certificates.py")
@@ -74,3 +77,16 @@ def test_a_certificate_of_one_s_own_is_nobody_s_to_renew() -> None:
     assert "renewal-hooks" not in value("tls", "__tls_hook", **own)
     assert value("acme", "acme_wanted") is True
     assert value("tls", "__tls_hook") == value("acme", "__acme_hook")
+
+
+def test_a_failed_renewal_is_told_to_whom_the_inventory_names(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "fullchain.pem").write_text(CHAIN)
+    told = tmp_path / "told"
+    facts = {"tls_dir": str(tmp_path), "tls_alert_command": f"cat >{told}"}
+    script = render("tls", "certbot-alert.j2", **facts)
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    # systemd takes the 3 for the priority of an error.
+    assert done.stdout == f"<3>{told.read_text()}"
+    assert "The certificate of library.example.org was not renewed; it ends on" in done.stdout
