@@ -60,8 +60,12 @@ def packets(site: Site, there: str = "", back: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def pebble(folder: Path, lifetime: int, environment: Mapping[str, str]) -> Iterator[None]:
+def pebble(
+    site: Site, folder: Path, lifetime: int, environment: Mapping[str, str]
+) -> Iterator[None]:
     """A second Pebble, with its own fault switches and a lifetime of certificates in seconds."""
+    # It remembers nobody, so the account that the one before gave is worth nothing.
+    site.ask(f"rm -rf /etc/letsencrypt/accounts/{GATEWAY}:{PORT}")
     conf = json.loads(services.pebble_conf())
     conf["pebble"] |= {
         "listenAddress": f"{GATEWAY}:{PORT}",
@@ -131,11 +135,11 @@ def test_a_renewal_fails(
     check_answers(told, visitors.history, old)
 
 
-def authority(folder: Path, fault: str) -> AbstractContextManager[None]:
+def authority(site: Site, folder: Path, fault: str) -> AbstractContextManager[None]:
     """One that refuses nine of ten nonces, or whose certificates are over after some seconds."""
     if fault == "nonces":
-        return pebble(folder, 90 * 86400, {"PEBBLE_WFE_NONCEREJECT": "90"})
-    return pebble(folder, 5, {"PEBBLE_WFE_NONCEREJECT": "0"})
+        return pebble(site, folder, 90 * 86400, {"PEBBLE_WFE_NONCEREJECT": "90"})
+    return pebble(site, folder, 5, {"PEBBLE_WFE_NONCEREJECT": "0"})
 
 
 def test_nine_of_ten_nonces_are_refused(site: Site, row: NewRow, tmp_path: Path) -> None:
@@ -146,7 +150,7 @@ def test_nine_of_ten_nonces_are_refused(site: Site, row: NewRow, tmp_path: Path)
         "A F",
     )
     old, serial = site.release(), site.ask(SERIAL)
-    with Visitors(site) as visitors, authority(tmp_path, "nonces"):
+    with Visitors(site) as visitors, authority(site, tmp_path, "nonces"):
         done = play(site, ["acme"], acme_directory=DIRECTORY)
     assert done.code != 0, done
     assert f"No certificate was issued for {site.domain}" in done.output, done
@@ -165,7 +169,7 @@ def test_the_certificate_has_expired(site: Site, row: NewRow, tmp_path: Path) ->
         "a deploy says so and goes on; site.yml has it renewed at once",
         "F",
     )
-    with authority(tmp_path, "short"):
+    with authority(site, tmp_path, "short"):
         taken = play(site, ["acme"], acme_directory=DIRECTORY)
         assert taken.code == 0, taken
         serial = site.ask(SERIAL)
