@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class Report:
 class Audit:
     """A reference and its bar. ``slow`` ones take more than half a minute.
 
+    ``needs`` is a program on the controller without which it is skipped, "" for none.
     ``run`` raises AuditError when the host or a tool does not answer.
     """
 
@@ -41,6 +43,14 @@ class Audit:
     bar: str
     run: Callable[[Subject], Report]
     slow: bool = False
+    needs: str = ""
+
+    def ask(self, subject: Subject) -> Report:
+        """What it finds; skipped with a sentence where its program is missing."""
+        if self.needs and not shutil.which(self.needs):
+            missing = f"{self.needs} is not installed here; on Debian: bin/test installs it"
+            return Report("not asked", skipped=missing)
+        return self.run(subject)
 
 
 @dataclass(frozen=True)

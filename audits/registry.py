@@ -1,6 +1,6 @@
 """Every audit, in the order of the table."""
 
-from audits import django, drift, packages, ssh, units, updates
+from audits import django, drift, gixy, headers, packages, ssh, testssl, tls, units, updates
 from audits.baselines import BASELINES
 from audits.model import Audit
 
@@ -8,6 +8,10 @@ AUDITS: tuple[Audit, ...] = (
     *(baseline.audit for baseline in BASELINES),
     ssh.AUDIT,
     units.AUDIT,
+    tls.AUDIT,
+    testssl.AUDIT,
+    headers.AUDIT,
+    gixy.AUDIT,
     django.AUDIT,
     packages.AUDIT,
     updates.AUDIT,

@@ -43,7 +43,7 @@ def audit(
         known = waivers.read(ROOT)
         for one in chosen:
             with console.phase(one.name):
-                verdicts.append(model.judge(one, one.run(subject), known))
+                verdicts.append(model.judge(one, one.ask(subject), known))
     except (AuditError, RuntimeError) as error:
         raise Refused(f"The audit stopped: {error}") from None
     failed = [check for verdict in verdicts for check in verdict.failed]

@@ -177,6 +177,7 @@ def _session(
             session = stack.enter_context(Session(request.target, console.event))
             facts = session.open(request.command, lock, request.wait)
             _check_clock(facts, request.target)
+            _warn_of_certificate(facts, console)
         yield session, facts
 
 
@@ -259,6 +260,16 @@ def _check_clock(facts: dict[str, Any], target: Target) -> None:
         raise Refused(
             f"The clocks of this machine and of {target.name} are {apart:.0f} s apart. "
             "Set the wrong one right: timedatectl"
+        )
+
+
+def _warn_of_certificate(facts: dict[str, Any], console: Console) -> None:
+    """A deploy helps as little as it harms here, so it goes on."""
+    certificate = facts["certificate"]
+    if certificate and certificate["days"] < 0:
+        console.note(
+            f"the certificate expired on {certificate['not_after'][:10]}, and visitors are warned "
+            "off. Run: ansible-playbook site.yml"
         )
 
 

@@ -15,7 +15,8 @@ class Target:
 
     ``user`` owns the releases; ``admin`` is whom Ansible logs in as, for the machine itself.
     ``inventory`` is the file it was read from, below the repository.
-    ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own. Times are seconds.
+    ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own; ``root_certificate``
+    is that of a private authority, or "". Times are seconds.
     The droplet's own part of it is :class:`deploy.host.site.Site`.
     """
 
@@ -30,6 +31,8 @@ class Target:
     known_hosts: str
     root: str
     domain: str
+    tls_profile: str
+    root_certificate: str
     project: str
     build_env: Mapping[str, str]
     inventory: str

@@ -1,8 +1,8 @@
 """The dev-sec baselines, control by control: one module each."""
 
+from audits.baselines import nginx, ssh
 from audits.baselines.baseline import Baseline, Control
-from audits.baselines.ssh import SSH
 
-BASELINES: tuple[Baseline, ...] = (SSH,)
+BASELINES: tuple[Baseline, ...] = (ssh.BASELINE, nginx.BASELINE)
 
 __all__ = ["BASELINES", "Baseline", "Control"]

@@ -14,7 +14,7 @@ from testinfra.host import Host
 from audits.baselines.baseline import Baseline
 from audits.subject import Subject
 
-SSH = Baseline("ssh", "dev-sec ssh baseline")
+BASELINE = Baseline("ssh", "dev-sec ssh baseline")
 
 # libraries/ssh_crypto.rb of the baseline, for the newest OpenSSH it knows.
 CIPHERS = {
@@ -80,7 +80,7 @@ Read = Callable[[Subject], Settings]
 def one_of(id: str, title: str, read: Read, option: str, *values: str) -> None:
     """Add a control by which an option has one of the values."""
 
-    @SSH.control(id, title)
+    @BASELINE.control(id, title)
     def ask(subject: Subject) -> Iterator[str]:
         found = " ".join(read(subject).get(option, ["unset"]))
         if found not in values:
@@ -90,7 +90,7 @@ def one_of(id: str, title: str, read: Read, option: str, *values: str) -> None:
 def within(id: str, title: str, read: Read, option: str, known: Collection[str]) -> None:
     """Add a control by which a list of algorithms has nothing that is not known as strong."""
 
-    @SSH.control(id, title)
+    @BASELINE.control(id, title)
     def ask(subject: Subject) -> Iterator[str]:
         names = read(subject)[option][0].split(",")
         for name in names:
@@ -101,7 +101,7 @@ def within(id: str, title: str, read: Read, option: str, known: Collection[str])
 def at_most(id: str, title: str, option: str, limit: int) -> None:
     """Add a control by which a number is positive and not above the limit."""
 
-    @SSH.control(id, title)
+    @BASELINE.control(id, title)
     def ask(subject: Subject) -> Iterator[str]:
         found = int(server(subject)[option][0])
         if not 0 < found <= limit:
@@ -111,7 +111,7 @@ def at_most(id: str, title: str, option: str, limit: int) -> None:
 def gone(id: str, title: str, read: Read, option: str, wanted: str) -> None:
     """Add a control on an option that newer versions of OpenSSH do not have any more."""
 
-    @SSH.control(id, title)
+    @BASELINE.control(id, title)
     def ask(subject: Subject) -> Iterator[str]:
         found = read(subject).get(option, [wanted])[0]
         if found != wanted:
@@ -121,7 +121,7 @@ def gone(id: str, title: str, read: Read, option: str, wanted: str) -> None:
 def owned(id: str, title: str, path: str, mode: int) -> None:
     """Add a control by which a path is root's and allows nothing beyond the mode."""
 
-    @SSH.control(id, title)
+    @BASELINE.control(id, title)
     def ask(subject: Subject) -> Iterator[str]:
         file = subject.host.file(path)
         if (file.user, file.group) != ("root", "root"):
@@ -141,7 +141,7 @@ one_of(
 )
 
 
-@SSH.control("sshd-07", "Server: the port is the one that is expected")
+@BASELINE.control("sshd-07", "Server: the port is the one that is expected")
 def port(subject: Subject) -> Iterator[str]:
     found = server(subject)["port"]
     if found != [str(subject.target.port)]:
@@ -154,7 +154,7 @@ one_of(
 )
 
 
-@SSH.control("sshd-09", "Server: it says where it listens")
+@BASELINE.control("sshd-09", "Server: it says where it listens")
 def listen_address(subject: Subject) -> Iterator[str]:
     if not server(subject).get("listenaddress"):
         yield "there is no listenaddress"
@@ -165,13 +165,13 @@ def _protocol_2(subject: Subject) -> Iterator[str]:
         yield f"OpenSSH {'.'.join(map(str, version(subject)))} may speak protocol 1"
 
 
-SSH.control("sshd-10", "Server: protocol 2 only")(_protocol_2)
+BASELINE.control("sshd-10", "Server: protocol 2 only")(_protocol_2)
 one_of("sshd-11", "Server: modes of key files count", server, "strictmodes", "yes")
 one_of("sshd-12", "Server: it logs as AUTH", server, "syslogfacility", "AUTH")
 one_of("sshd-13", "Server: it logs which key came", server, "loglevel", "VERBOSE")
 
 
-@SSH.control("sshd-14", "Server: its host keys are named, and of known kinds")
+@BASELINE.control("sshd-14", "Server: its host keys are named, and of known kinds")
 def host_keys(subject: Subject) -> Iterator[str]:
     found = server(subject).get("hostkey", [])
     if not found:
@@ -189,7 +189,7 @@ at_most("sshd-19", "Server: few tries to log in", "maxauthtries", TRIES)
 at_most("sshd-20", "Server: few sessions for one connection", "maxsessions", 10)
 
 
-@SSH.control("sshd-21", "Server: few log-ins begun at once")
+@BASELINE.control("sshd-21", "Server: few log-ins begun at once")
 def max_startups(subject: Subject) -> Iterator[str]:
     (found,) = server(subject)["maxstartups"]
     begin, rate, full = map(int, found.split(":"))
@@ -224,7 +224,7 @@ one_of("sshd-46", "Server: no banner", server, "banner", "none")
 gone("sshd-47", "Server: it does not tell its distribution", server, "debianbanner", "no")
 
 
-@SSH.control("sshd-48", "Server: long primes for Diffie-Hellman")
+@BASELINE.control("sshd-48", "Server: long primes for Diffie-Hellman")
 def primes(subject: Subject) -> Iterator[str]:
     short = subject.ask(f"awk '$5 ~ /^[0-9]+$/ && $5 < {PRIME_BITS}' /etc/ssh/moduli | wc -l")
     if short != "0":
@@ -237,7 +237,7 @@ one_of(
     *("inet", "inet6", "any"),
 )
 one_of("ssh-03", "Client: the usual port", client, "port", "22")
-SSH.control("ssh-04", "Client: protocol 2 only")(_protocol_2)
+BASELINE.control("ssh-04", "Client: protocol 2 only")(_protocol_2)
 one_of("ssh-05", "Client: it may ask", client, "batchmode", "no")
 one_of("ssh-06", "Client: addresses of hosts are checked", client, "checkhostip", "yes")
 one_of(

@@ -37,8 +37,9 @@ def provision(console: Console, env: str = ENVIRONMENT, check: bool = False) -> 
 
 @task()
 def lock(console: Console) -> None:
-    """Lock both requirements.in with hashes, keeping what is locked where it still fits."""
-    for folder in (ROOT / "app", ROOT):
+    """Lock every requirements.in with hashes, keeping what is locked where it still fits."""
+    tools = (file.parent for file in sorted((ROOT / "audits" / "tools").glob("*/requirements.in")))
+    for folder in (ROOT / "app", ROOT, *tools):
         compile_lock = (uv.find_uv_bin(), "pip", "compile", "requirements.in", "--quiet")
         options = ("--universal", "--python-version", "3.11", "--generate-hashes")
         argv = (*compile_lock, *options, "--output-file", "requirements.txt")
@@ -63,6 +64,8 @@ def _table(found: dict[str, Any]) -> Table:
     for unit in found["units"]:
         told = f"{unit['active']}/{unit['sub']}, {unit['restarts']} restarts"
         table.add_row("unit", f"{unit['release']}  {told}")
+    for name in found["failed_units"]:
+        table.add_row("failed", f"{name}  Look: journalctl -u {name} -n 50")
     table.add_row("certificate", _certificate(certificate))
     table.add_row("disk", _of(found["disk"]["free"], found["disk"]["total"]))
     table.add_row("memory", _of(found["memory"]["available"], found["memory"]["total"]))
@@ -77,6 +80,8 @@ def _certificate(certificate: dict[str, Any] | None) -> str:
         return "Nginx shows none. Run: ansible-playbook site.yml"
     if certificate["self_signed"]:
         return "self-signed: the ACME server has issued none yet. Run: ansible-playbook site.yml"
+    if certificate["days"] < 0:
+        return f"expired on {certificate['not_after'][:10]}. Run: ansible-playbook site.yml"
     return f"{certificate['days']} days left, issued by {certificate['issuer']}"
 
 

@@ -48,6 +48,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "config": ctx.units.config(),
         "locks": pushing.whole_venvs(ctx.layout),
         "now": datetime.now(UTC).timestamp(),
+        "certificate": _certificate(ctx.site.domain),
     }
 
 
@@ -66,6 +67,7 @@ def status(ctx: Context) -> dict[str, Any]:
         "current": {**release.to_json(), "since": past.at} if release else None,
         "deploying": lock.holder(ctx.layout.lock),
         "units": [{"release": unit, **vars(ctx.units.state(unit))} for unit in ctx.units.loaded()],
+        "failed_units": _failed_units(),
         "certificate": _certificate(ctx.site.domain),
         "disk": {"free": disk.free, "total": disk.total},
         "memory": memory,
@@ -91,6 +93,13 @@ def _memory() -> dict[str, int]:
         "available": kilobytes["MemAvailable"] * 1024,
         "total": kilobytes["MemTotal"] * 1024,
     }
+
+
+def _failed_units() -> list[str]:
+    """Units of the droplet that ended badly, such as a renewal of the certificate."""
+    argv = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
+    listed = subprocess.run(argv, capture_output=True, text=True).stdout
+    return [line.split()[0] for line in listed.splitlines()]
 
 
 def _certificate(domain: str) -> dict[str, Any] | None:

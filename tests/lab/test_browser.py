@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, expect
 
 from tests.lab.browser import browser
 from tests.lab.site import ARTIFACTS, Site
 
-LIBRARIAN, PASSWORD = "librarian", "walk-through-the-library"
+LIBRARIAN, WARDEN, PASSWORD = "librarian", "warden", "walk-through-the-library"
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,9 @@ def site(debian13: Site) -> Site:
     give_password = (
         "from django.contrib.auth import get_user_model as users;"
         f"librarian = users().objects.get(username='{LIBRARIAN}');"
-        f"librarian.set_password('{PASSWORD}'); librarian.save()"
+        f"librarian.set_password('{PASSWORD}'); librarian.save();"
+        f"users().objects.filter(username='{WARDEN}').delete();"
+        f"users().objects.create_superuser('{WARDEN}', password='{PASSWORD}')"
     )
     debian13.ask(f'locallibrary-manage shell -c "{give_password}"')
     return debian13
@@ -104,3 +106,36 @@ def test_the_site_fits_a_phone(chromium: Browser, site: Site) -> None:
         assert width <= 360, f"{path} is {width} px wide on a phone"
     page.goto("/")
     picture(page, "phone")
+
+
+def test_no_page_breaks_the_content_security_policy(chromium: Browser, site: Site) -> None:
+    page = visit(chromium, site)
+    errors: list[str] = []
+
+    def listen(said: ConsoleMessage) -> None:
+        # The admin names no icon, which is an error of its own.
+        if "Content Security Policy" in said.text:
+            errors.append(f"{page.url}: {said.text}")
+
+    page.on("console", listen)
+    for path in ("/", "/books/", "/authors/", "/accounts/login/?next=/admin/"):
+        page.goto(path, wait_until="networkidle")
+    page.get_by_label("Username").fill(WARDEN)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(re.compile(r"/admin/$"))
+    for path in ("/admin/catalog/book/", "/admin/catalog/bookinstance/add/"):
+        page.goto(path, wait_until="networkidle")
+    # A form with the admin's own scripts: two lists to choose from, a search, rows that are added.
+    page.goto("/admin/catalog/book/", wait_until="networkidle")
+    page.locator("#result_list tbody th a").first.click()
+    expect(page.locator(".selector-chosen")).to_be_visible()
+    page.locator(".select2-selection").first.click()
+    expect(page.locator(".select2-results__option").first).to_be_visible()
+    picture(page, "admin")
+    assert not errors, "\n".join(errors)
+    # The policy is there and bites: what is written into a page does not run.
+    with pytest.raises(Error, match="Content Security Policy"):
+        page.add_script_tag(content="window.smuggled = true")
+    assert page.evaluate("window.smuggled") is None
+    assert errors, "the browser does not tell what it forbids, so nothing was proved"

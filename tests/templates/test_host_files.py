@@ -234,7 +234,13 @@ def helper(tmp_path: Path, name: str, *args: str) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize(
-    ("role", "template"), [("app", "unit.j2"), ("app", "manage.j2"), ("tls", "deploy-hook.j2")]
+    ("role", "template"),
+    [
+        ("app", "unit.j2"),
+        ("app", "manage.j2"),
+        ("tls", "deploy-hook.j2"),
+        ("tls", "certbot-alert.j2"),
+    ],
 )
 def test_scripts_are_posix_shell(role: str, template: str) -> None:
     text = render(role, template)
@@ -265,8 +271,9 @@ def test_certbot_s_record_is_read() -> None:
     assert certbot.certbot_lineage(RECORD) == {
         "server": "https://acme.example/dir",
         "domains": ["library.example.org", "www.library.example.org"],
+        "ends_soon": False,
     }
-    assert certbot.certbot_lineage("") == {"server": "", "domains": []}
+    assert certbot.certbot_lineage("") == {"server": "", "domains": [], "ends_soon": False}
 
 
 @pytest.mark.parametrize(

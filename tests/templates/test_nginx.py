@@ -50,14 +50,18 @@ def parse(text: str) -> Block:
 
 
 def site(said: dict[str, str] = NEW, **changes: Any) -> tuple[Block, Block]:
-    """The site's two servers: plain HTTP, and HTTPS."""
-    tree = parse(render("nginx", "site.conf.j2", __nginx_said=said, **changes))
-    http, https = (block for block in tree.blocks if block.words == ("server",))
+    """The site's servers: plain HTTP, and HTTPS of the first domain."""
+    http, *_, https = servers(said, **changes)
     return http, https
 
 
-def server(said: dict[str, str] = NEW) -> Block:
-    return parse(render("nginx", "nginx.conf.j2", __nginx_said=said)).block("http")
+def servers(said: dict[str, str] = NEW, **changes: Any) -> list[Block]:
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=said, **changes))
+    return [block for block in tree.blocks if block.words == ("server",)]
+
+
+def server(said: dict[str, str] = NEW, **changes: Any) -> Block:
+    return parse(render("nginx", "nginx.conf.j2", __nginx_said=said, **changes)).block("http")
 
 
 def test_http_answers_challenges_and_sends_the_rest_to_https() -> None:
@@ -67,12 +71,26 @@ def test_http_answers_challenges_and_sends_the_rest_to_https() -> None:
     assert http.block("location", "/").values("return") == [("301", "https://$host$request_uri")]
 
 
-def test_every_domain_is_served_by_one_certificate() -> None:
-    for block in site():
-        assert block.values("server_name") == [("library.example.org", "www.library.example.org")]
-    _, https = site()
-    assert https.values("ssl_certificate") == [("/etc/ssl/locallibrary/live/fullchain.pem",)]
-    assert https.values("ssl_certificate_key") == [("/etc/ssl/locallibrary/live/privkey.pem",)]
+MAIN, FURTHER = "library.example.org", "www.library.example.org"
+
+
+def test_further_domains_lead_to_the_first_one_under_the_same_certificate() -> None:
+    http, further, main = servers()
+    assert http.values("server_name") == [(MAIN, FURTHER)]
+    assert main.values("server_name") == [(MAIN,)]
+    assert further.values("server_name") == [(FURTHER,)]
+    assert further.values("return") == [("301", f"https://{MAIN}$request_uri")]
+    for block in (further, main):
+        assert block.values("ssl_certificate") == [("/etc/ssl/locallibrary/live/fullchain.pem",)]
+        assert block.values("ssl_certificate_key") == [("/etc/ssl/locallibrary/live/privkey.pem",)]
+        assert "Strict-Transport-Security" in [words[0] for words in block.values("add_header")]
+
+
+def test_every_domain_serves_the_site_where_the_inventory_says_so() -> None:
+    for block in servers(nginx_redirect_to_first=False):
+        assert block.values("server_name") == [(MAIN, FURTHER)]
+    assert len(servers(nginx_redirect_to_first=False)) == 2
+    assert len(servers(site_domains=[MAIN])) == 2
 
 
 @pytest.mark.parametrize(
@@ -85,6 +103,18 @@ def test_http2_as_each_version_writes_it(
     _, https = site(said)
     assert https.values("listen")[0] == listen
     assert https.values("http2") == http2
+
+
+def test_http3_where_nginx_has_it() -> None:
+    _, https = site(NEW)
+    assert ("443", "quic") in https.values("listen")
+    assert ("Alt-Svc", 'h3=":443"; ma=86400', "always") in https.values("add_header")
+    _, https = site(OLD)
+    assert not [words for words in https.values("listen") if "quic" in words]
+    assert "Alt-Svc" not in [words[0] for words in https.values("add_header")]
+    # One of the servers of a port says how its socket is made.
+    reuse = [words for block in server(NEW).blocks for words in block.values("listen")]
+    assert ("443", "quic", "reuseport", "default_server") in reuse
 
 
 def test_without_ipv6() -> None:
@@ -160,6 +190,61 @@ def test_what_the_app_sends_itself_is_not_sent_twice() -> None:
     ]
 
 
+def policy(**changes: Any) -> tuple[Block, list[tuple[str, ...]]]:
+    """Which pages get a policy from Nginx, and the headers that carry it."""
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW, **changes))
+    _, https = site(**changes)
+    (choice,) = [block for block in tree.blocks if block.words[-1:] == ("$locallibrary_csp",)]
+    carry = [words for words in https.values("add_header") if words[1] == "$locallibrary_csp"]
+    return choice, carry
+
+
+def test_a_page_without_a_policy_gets_one_that_only_reports() -> None:
+    choice, carry = policy()
+    assert carry == [("Content-Security-Policy-Report-Only", "$locallibrary_csp", "always")]
+    (pattern,) = [words[0] for words in choice.directives if words[0] != "default"]
+    fits = re.compile(pattern.removeprefix("~")).search
+    assert fits("200:")
+    assert fits("502, 200:")
+    # The app's own policy, a file, and the page that Nginx shows without a release.
+    assert not fits("200:default-src 'none'")
+    assert not fits(":")
+    assert not fits("502, 502:")
+
+
+def test_the_policy_is_enforced_or_not_sent_where_the_inventory_says_so() -> None:
+    _, carry = policy(nginx_csp_enforce=True)
+    assert carry == [("Content-Security-Policy", "$locallibrary_csp", "always")]
+    assert "_csp" not in render("nginx", "site.conf.j2", __nginx_said=NEW, nginx_csp="")
+
+
+def test_log_ins_are_limited_for_each_address() -> None:
+    http = server()
+    chosen = http.block("map", "$request_method $uri", "$login_visitor").directives
+    assert ("POST /admin/login/", "$visitor") in chosen
+    assert ("default", "") in chosen
+    zone = ("$login_visitor", "zone=login:10m", "rate=10r/m")
+    assert zone in http.values("limit_req_zone")
+    _, https = site()
+    pages = https.block("location", "/")
+    assert ("zone=login", "burst=10", "nodelay") in pages.values("limit_req")
+    assert ("zone=pages", "burst=100", "nodelay") in pages.values("limit_req")
+    assert pages.values("limit_conn") == [("connections", "50")]
+    # Files are cheap: a page with a hundred pictures is one page.
+    static = https.block("location", "^~", "/static/")
+    assert static.values("limit_req") == static.values("limit_conn") == []
+
+
+def test_some_addresses_have_no_limit() -> None:
+    http = server(nginx_unlimited_addresses=["192.0.2.0/24"])
+    geo = http.block("geo", "$limited").directives
+    assert ("192.0.2.0/24", "0") in geo
+    assert ("127.0.0.0/8", "0") in geo
+    assert ("default", "1") in geo
+    # An empty key is one that Nginx does not count.
+    assert ("default", "") in http.block("map", "$limited", "$visitor").directives
+
+
 @pytest.mark.parametrize("said", [NEW, OLD])
 def test_an_unknown_name_gets_no_answer(said: dict[str, str]) -> None:
     plain, tls = (block for block in server(said).blocks if block.words == ("server",))
@@ -177,4 +262,14 @@ def test_tls_is_mozilla_s_intermediate() -> None:
         re.fullmatch(r"ECDHE-(ECDSA|RSA)-(AES\d+-GCM|CHACHA20)-\w+", name) for name in ciphers
     )
     assert http.values("ssl_session_tickets") == [("off",)]
+
+
+def test_tls_is_mozilla_s_modern_where_the_inventory_says_so() -> None:
+    http = server(nginx_tls_profile="modern")
+    assert http.values("ssl_protocols") == [("TLSv1.3",)]
+    assert http.values("ssl_ciphers") == []
+
+
+def test_nginx_does_not_tell_its_version() -> None:
+    http = server()
     assert http.values("server_tokens") == [("off",)]

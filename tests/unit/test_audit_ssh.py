@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from audits import ssh
-from audits.baselines.ssh import SSH
+from audits.baselines.ssh import BASELINE
 from audits.subject import Subject
 
 POLICY = "Hardened Debian 12 (version 3)"
@@ -41,13 +41,13 @@ def problems(host: Host) -> dict[str, str | None]:
     subject = Subject(host, SimpleNamespace(port=22), Path())  # type: ignore[arg-type]
     return {
         control.id: control.check(subject).problem
-        for control in SSH.controls
+        for control in BASELINE.controls
         if control.id in {"sshd-02", "sshd-10", "sshd-19", "sshd-39"}
     }
 
 
 def test_the_baseline_is_whole_and_every_id_is_there_once() -> None:
-    ids = [control.id for control in SSH.controls]
+    ids = [control.id for control in BASELINE.controls]
     assert len(ids) == len(set(ids))
     assert set(ids) == IDS
 

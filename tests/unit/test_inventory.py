@@ -22,6 +22,8 @@ FACTS: dict[str, object] = {
     "known_hosts": "",
     "root": "/srv/mysite",
     "domain": "mysite.example.org",
+    "tls_profile": "intermediate",
+    "root_certificate": "",
     "project": "app",
     "build_env": {"NODE_ENV": "production"},
     "keep_releases": 5,

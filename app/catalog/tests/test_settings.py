@@ -67,6 +67,13 @@ class SettingsTests(SimpleTestCase):
         done = manage("check", **PRODUCTION, EMAIL_PORT="smtp")
         assert "EMAIL_PORT must be a whole number, not 'smtp'." in done.stderr
 
+    def test_nothing_runs_that_is_not_a_file_of_the_site(self):
+        policy = self.client.get("/nowhere").headers["Content-Security-Policy"]
+        directives = dict(part.split(" ", 1) for part in policy.split("; "))
+        assert directives["default-src"] == "'none'"
+        assert directives["script-src"] == directives["style-src"] == "'self'"
+        assert "unsafe" not in policy
+
     def test_no_migration_is_missing(self):
         done = manage("makemigrations", "--check", "--dry-run", DJANGO_DEBUG="true")
         assert done.returncode == 0, done.stdout

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+from cryptography import x509
+
+PEM = "-----BEGIN CERTIFICATE-----"
+# Of its life, when renewal is due: certbot's own, since its version 4.
+SHARE_LEFT = 1 / 3
 
 
 def certbot_lineage(text: str) -> dict[str, Any]:
     """Server and sorted domains from the text of a file under /etc/letsencrypt/renewal.
 
-    An empty text, for a certificate that certbot does not know, gives no server and no domain.
+    ``ends_soon`` is whether less than a third of the life of the certificate is left, which follows
+    the text as PEM: the timer should have renewed it. An empty text, for a certificate that certbot
+    does not know, gives no server and no domain.
     """
+    text, begin, pem = text.partition(PEM)
     server = re.search(r"^server = (.+)$", text, re.MULTILINE)
     _, _, webroots = text.partition("[[webroot_map]]")
     domains = re.findall(r"^\s*([^\s=\[]+) = ", webroots, re.MULTILINE)
-    return {"server": server[1] if server else "", "domains": sorted(domains)}
+    return {
+        "server": server[1] if server else "",
+        "domains": sorted(domains),
+        "ends_soon": bool(pem) and _ends_soon(f"{begin}{pem}".encode()),
+    }
+
+
+def _ends_soon(pem: bytes) -> bool:
+    certificate = x509.load_pem_x509_certificate(pem)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return end - datetime.now(UTC) < (end - begin) * SHARE_LEFT
 
 
 def certbot_reasons(done: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,7 @@
 """Every audit's bar is met on both Debians, or what is not met is waived with a reason."""
 
+import shutil
+
 import pytest
 
 from audits import waivers
@@ -17,8 +19,16 @@ CONTROLS = [
 ]
 # Their bars are met when somebody sees to it, and test_upkeep.py does.
 UPKEEP = {"packages", "updates", "drift"}
+
+
+def marks(audit: Audit) -> list[pytest.MarkDecorator]:
+    missing = bool(audit.needs) and not shutil.which(audit.needs)
+    absent = pytest.mark.skipif(missing, reason=f"{audit.needs} is not installed here")
+    return [absent, *([pytest.mark.slow] if audit.slow else [])]
+
+
 WHOLE = [
-    pytest.param(audit, id=audit.name, marks=[pytest.mark.slow] if audit.slow else [])
+    pytest.param(audit, id=audit.name, marks=marks(audit))
     for audit in AUDITS
     if audit.name not in UPKEEP | {baseline.name for baseline in BASELINES}
 ]

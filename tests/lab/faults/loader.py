@@ -64,13 +64,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Aim:
-    """Whom to ask for what, how often (requests a second) and how long (seconds)."""
+    """Whom to ask for what, how often (requests a second) and how long (seconds).
+
+    ``source`` is the address of this machine to come from, "" for the usual one.
+    """
 
     address: str
     host: str
     path: str
     rate: float
     seconds: float
+    source: str = ""
 
     def check(self) -> None:
         """Raise ValueError for anything but a bounded load on a droplet of the lab."""
@@ -130,7 +134,11 @@ async def _record(
 async def _ask(aim: Aim, trust: ssl.SSLContext) -> tuple[int, dict[str, str], str]:
     """Status, headers (names in small letters), and what is wrong with the body or ""."""
     reader, writer = await asyncio.open_connection(
-        aim.address, 443, ssl=trust, server_hostname=aim.host
+        aim.address,
+        443,
+        ssl=trust,
+        server_hostname=aim.host,
+        local_addr=(aim.source, 0) if aim.source else None,
     )
     try:
         writer.write(
@@ -177,10 +185,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--path", default="/")
     parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--source", default="", help="address of this machine to come from")
     parser.add_argument("--root", type=Path, default=paths.ACME_ROOT, help="trusted authority")
     parser.add_argument("--out", type=Path, required=True, help="a line of JSON for each request")
     args = parser.parse_args(argv)
-    aim = Aim(args.address, args.host, args.path, args.rate, args.seconds)
+    aim = Aim(args.address, args.host, args.path, args.rate, args.seconds, args.source)
     try:
         aim.check()
     except ValueError as error:

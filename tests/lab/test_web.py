@@ -1,0 +1,123 @@
+"""What the web server does with strangers, floods and guessers, and which certificate it shows."""
+
+import re
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from lab import network
+from lab.run import run as must
+from tests.certificates import pair
+from tests.lab.faults.visitors import Visitors, lost
+from tests.lab.preparations import SUITES, Provisioned
+from tests.lab.roles import play
+from tests.lab.site import Site, run
+
+both = pytest.mark.parametrize("provisioned", SUITES, indirect=True)
+# An address of the bridge that no droplet gets, and that the inventory sets no limits aside for.
+STRANGER = str(network.SUBNET[9])
+# curl: the server said nothing; the handshake was refused.
+EMPTY, REFUSED = 52, 35
+
+
+@pytest.fixture(scope="module")
+def site(debian13: Site) -> Site:
+    """The droplet with a release."""
+    assert debian13.invoke("deploy").code == 0
+    return debian13
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    """An address that the site does not know."""
+    must("ip", "address", "replace", f"{STRANGER}/32", "dev", network.BRIDGE)
+    try:
+        yield STRANGER
+    finally:
+        must("ip", "address", "delete", f"{STRANGER}/32", "dev", network.BRIDGE)
+
+
+@both
+def test_an_unknown_name_gets_no_answer_that_helps(provisioned: Provisioned) -> None:
+    site = provisioned.site
+    to = ("curl", "-s", "-k", "--connect-to", f"::{site.address}:")
+    assert run(*to, "http://elsewhere.example/").code == EMPTY
+    assert run(*to, f"http://{site.address}/").code == EMPTY
+    assert run(*to, "https://elsewhere.example/").code == REFUSED
+    # A known name in the handshake, and another one in the request.
+    answer = run(*to, "--http1.1", "-H", "Host: elsewhere.example", f"https://{site.domain}/")
+    assert answer.code == EMPTY
+    assert answer.stdout == ""
+
+
+@both
+def test_a_further_domain_leads_to_the_first_one(provisioned: Provisioned) -> None:
+    site = provisioned.site
+    answer = site.get("/books/?page=2", host=f"www.{site.domain}")
+    assert answer.status == 301
+    assert answer.headers["Location"] == f"https://{site.domain}/books/?page=2"
+
+
+@pytest.mark.parametrize(("option", "version"), [("--http2", "2"), ("--http3-only", "3")])
+def test_new_versions_of_http_are_spoken(debian13: Site, option: str, version: str) -> None:
+    # Debian's curl speaks HTTP/3 by OpenSSL's own QUIC, which now and then drops an answer.
+    write = "--retry 5 --retry-all-errors -o /dev/null -w '%{http_version}'"
+    said = debian13.ask(f"curl -s -k {option} {write} https://{debian13.domain}/static/none")
+    assert said == version
+
+
+def test_a_request_has_one_id_in_both_logs(site: Site) -> None:
+    path = "/a-page-that-is-not-there"
+    assert site.get(path).status == 404
+    line = site.ask(f"grep 'GET {path} ' /var/log/nginx/access.log | tail -n 1")
+    (request_id,) = re.findall(r"\b[0-9a-f]{32}\b", line)
+    logged = site.ask(f"journalctl -u 'locallibrary-web@*' --no-pager -g {request_id}")
+    assert f"WARNING django.request {request_id}: Not Found: {path}" in logged
+
+
+def test_guessing_passwords_is_slowed_down(site: Site, stranger: str) -> None:
+    to = ("--interface", stranger, "--connect-to", f"::{site.address}:")
+    write = ("-o", "/dev/null", "-w", "%{http_code} %header{retry-after}\n")
+    guess = ("curl", "-s", "-k", *to, *write, "-d", "username=reader", "--rate", "1000/s")
+    done = run(*guess, *[f"https://{site.domain}/accounts/login/"] * 25)
+    answers = done.stdout.splitlines()
+    # Without a token of the form Django refuses each; what matters is that it was asked.
+    assert answers[0].split() == ["403"], done
+    assert answers[-1].split() == ["429", "10"], done
+    # Whoever only looks is not a guesser, and others may still log in.
+    look = run("curl", "-s", "-k", *to, *write, f"https://{site.domain}/accounts/login/")
+    assert look.stdout.split() == ["200"], look
+    assert site.get("/accounts/login/").status == 200
+
+
+def test_a_flood_from_one_address_leaves_others_served(site: Site, stranger: str) -> None:
+    with Visitors(site, rate=5) as others, Visitors(site, rate=200, source=stranger) as flood:
+        flood.wait_for(4)
+    statuses = [record.status for record in flood.history]
+    assert statuses.count(429) > len(statuses) / 2
+    assert statuses.count(200) > 0
+    assert len(others.history) > 10
+    assert not lost(others.history)
+
+
+def test_a_certificate_of_one_s_own_is_used_and_given_back(debian13: Site) -> None:
+    site = debian13
+    chain, key = pair([site.domain, f"www.{site.domain}"])
+    shown = f"openssl s_client -connect 127.0.0.1:443 -servername {site.domain} </dev/null"
+    nginx = site.ask("systemctl show nginx -P MainPID")
+    acme = site.get().certificate["serialNumber"]
+    own = {"site_certificate_chain": chain, "site_certificate_key": key}
+    for changed in (True, False):
+        done = play(site, ["tls", "nginx", "acme"], "--diff", **own)
+        assert done.code == 0, done
+        assert ("changed=0" not in done.stdout) is changed, done
+        assert not any(line in done.output for line in key.splitlines()), "the key was shown"
+    answered = site.ask(f"{shown} 2>/dev/null | openssl x509")
+    assert ssl.PEM_cert_to_DER_cert(answered) == ssl.PEM_cert_to_DER_cert(chain)
+    # Certbot's next renewal leaves it in place.
+    assert site.ssh("test -e /etc/letsencrypt/renewal-hooks/deploy/locallibrary").code != 0
+    done = play(site, ["tls", "nginx", "acme"])
+    assert done.code == 0, done
+    assert site.get().certificate["serialNumber"] == acme
+    assert site.ask("systemctl show nginx -P MainPID") == nginx

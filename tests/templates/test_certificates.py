@@ -1,0 +1,92 @@
+"""Which certificates are taken, which are refused, and when one is asked for anew."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.certificates import pair
+from tests.templates.render import render, value
+from tests.templates.role_files import load
+
+certificates = load("preflight/filter_plugins/certificates.py")
+certbot = load("acme/filter_plugins/certbot.py")
+DOMAINS = ["library.example.org", "www.library.example.org"]
+CHAIN, KEY = pair(DOMAINS)
+OTHER_CHAIN, OTHER_KEY = pair(DOMAINS)
+
+
+@pytest.mark.parametrize(
+    ("chain", "key"),
+    [
+        ("", ""),
+        (CHAIN, KEY),
+        (CHAIN + OTHER_CHAIN, KEY),
+        pair(["library.example.org", "*.library.example.org"]),
+    ],
+    ids=["none", "own", "with its chain", "wildcard"],
+)
+def test_a_certificate_that_fits(chain: str, key: str) -> None:
+    assert certificates.certificate_findings(chain, key, DOMAINS) == []
+
+
+@pytest.mark.parametrize(
+    ("chain", "key", "said"),
+    [
+        (CHAIN, "", "site_certificate_key is not set"),
+        ("", KEY, "site_certificate_chain is not set"),
+        ("not one", KEY, "site_certificate_chain is no certificate"),
+        (CHAIN, "not one", "site_certificate_key is no PEM key"),
+        (CHAIN, OTHER_KEY, "does not belong to the first certificate"),
+        (OTHER_CHAIN + CHAIN, KEY, "does not belong to the first certificate"),
+        (*pair(DOMAINS[:1]), "is not for www.library.example.org, only for library.example.org"),
+        (*pair(["*.example.org"]), "is not for www.library.example.org"),
+        (*pair(DOMAINS, days_gone=90, days_left=-1), "expired on "),
+        (*pair(DOMAINS, days_gone=-1), "is not valid before "),
+    ],
+)
+def test_a_certificate_that_does_not(chain: str, key: str, said: str) -> None:
+    (finding,) = certificates.certificate_findings(chain, key, DOMAINS)
+    assert said in finding
+    assert not key or key not in finding
+
+
+def test_the_preflight_judges_what_the_inventory_brings() -> None:
+    site = {"site_certificate_chain": CHAIN, "site_certificate_key": OTHER_KEY}
+    groups = {"app": ["web1"], "db": ["web1"]}
+    changes = {"__preflight_defined": [], "preflight_required": {"a": ""}, "groups": groups}
+    findings = value("preflight", "__preflight_inventory_findings", **changes, **site)
+    assert any("does not belong" in finding for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("gone", "left", "soon"),
+    [(0, 90, False), (59, 31, False), (61, 29, True), (3, 3, False), (5, 1, True), (91, -1, True)],
+)
+def test_renewal_is_due_with_a_third_of_the_life_left(gone: int, left: int, soon: bool) -> None:
+    """Whatever the lifetime: 90 days, 6 days, over."""
+    certificate, _ = pair(DOMAINS, days_gone=gone, days_left=left)
+    assert certbot.certbot_lineage(f"server = x\n{certificate}")["ends_soon"] is soon
+
+
+def test_a_certificate_of_one_s_own_is_nobody_s_to_renew() -> None:
+    own = {"site_certificate_chain": CHAIN, "site_certificate_key": KEY}
+    assert value("acme", "acme_wanted", **own) is False
+    assert "renewal-hooks" not in value("tls", "__tls_hook", **own)
+    assert value("acme", "acme_wanted") is True
+    assert value("tls", "__tls_hook") == value("acme", "__acme_hook")
+
+
+def test_a_failed_renewal_is_told_to_whom_the_inventory_names(tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "fullchain.pem").write_text(CHAIN)
+    told = tmp_path / "told"
+    facts = {"tls_dir": str(tmp_path), "tls_alert_command": f"cat >{told}"}
+    script = render("tls", "certbot-alert.j2", **facts)
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
+    assert done.returncode == 0, done
+    # systemd takes the 3 for the priority of an error.
+    assert done.stdout == f"<3>{told.read_text()}"
+    assert "The certificate of library.example.org was not renewed; it ends on" in done.stdout
