@@ -1,6 +1,6 @@
 """Every audit, in the order of the table."""
 
-from audits import django, drift, packages, ssh, units, updates
+from audits import django, drift, lynis, openscap, packages, ssh, units, updates
 from audits.baselines import BASELINES
 from audits.model import Audit
 
@@ -12,4 +12,6 @@ AUDITS: tuple[Audit, ...] = (
     packages.AUDIT,
     updates.AUDIT,
     drift.AUDIT,
+    lynis.AUDIT,
+    openscap.AUDIT,
 )
