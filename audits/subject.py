@@ -15,7 +15,8 @@ from deploy.target import Target
 CONNECT_SECONDS = 10
 
 
-@dataclass(frozen=True)
+# One subject is never another: what was read of it can be kept by it.
+@dataclass(frozen=True, eq=False)
 class Subject:
     """``host`` runs commands as root over one ssh connection; ``root`` is the repository."""
 

@@ -15,7 +15,7 @@ from audits.subject import Subject
 # The suite whose data judge a host of either Debian: the newest.
 SUITE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# The lists and the packages are some hundred MB; a folder that a cut connection left goes after a day.
+# Some hundred MB for a minute; a folder that a cut connection left goes after a day.
 FETCH = r"""
 set -e
 find /var/lib -maxdepth 1 -name 'slipway-audit.*' -mtime +0 -exec rm -rf {{}} +

@@ -42,7 +42,7 @@ SELECT json_build_object(
   'public', (SELECT json_agg(table_name) FROM information_schema.table_privileges
              WHERE grantee = 'PUBLIC'
              AND table_schema NOT IN ('pg_catalog', 'information_schema')),
-  'grantable', (SELECT json_agg(grantee || ' on ' || table_name)
+  'grantable', (SELECT json_agg(DISTINCT grantee)
                 FROM information_schema.table_privileges
                 WHERE is_grantable = 'YES' AND grantee <> 'postgres'),
   'definers', (SELECT json_agg(proname) FROM pg_proc WHERE prosecdef))
