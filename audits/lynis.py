@@ -16,7 +16,7 @@ set -e
 cd {root}/tree/usr/share/lynis
 cp ../../sbin/lynis .
 ./lynis audit system --quiet --no-colors --profile {root}/tree/etc/lynis/default.prf \\
-  --plugindir {root}/tree/etc/lynis/plugins --logfile /dev/null --report-file {root}/report >&2
+  --plugindir {root}/tree/etc/lynis/plugins --logfile {root}/log --report-file {root}/report >&2
 cat {root}/report
 """
 

@@ -41,7 +41,7 @@ def test_sudo_asks_for_a_terminal_except_of_programs(tmp_path: Path) -> None:
     lines = sudoers()
     assert "Defaults requiretty" in lines
     for who in ("%sudo", "root", "deploy"):
-        assert f"Defaults:{who} !requiretty" in lines
+        assert f"Defaults:{who} !requiretty, !noexec, umask=0022" in lines
     if visudo := shutil.which("visudo"):
         file = tmp_path / "sudoers"
         file.write_text("\n".join([*lines, ""]))
@@ -50,7 +50,7 @@ def test_sudo_asks_for_a_terminal_except_of_programs(tmp_path: Path) -> None:
 
 def test_whoever_runs_the_playbook_keeps_their_sudo() -> None:
     facts = {**FACTS, "env": {"SUDO_USER": "ada"}}
-    assert "Defaults:ada !requiretty" in sudoers(ansible_facts=facts)
+    assert "Defaults:ada !requiretty, !noexec, umask=0022" in sudoers(ansible_facts=facts)
 
 
 def sysctls(advertised: dict[str, str], **changes: Any) -> list[tuple[str, str]]:
