@@ -1,7 +1,7 @@
 """Debian packages on the host for the length of an audit: unpacked in a folder, never installed.
 
 Nothing of the host changes: no package database, no running service, no list of packages. Why so:
-docs/decisions/0013-audit-tools-are-unpacked.md.
+docs/decisions/0011-audit-tools-are-unpacked.md.
 """
 
 from __future__ import annotations
