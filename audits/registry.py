@@ -1,6 +1,19 @@
 """Every audit, in the order of the table."""
 
-from audits import django, drift, gixy, headers, packages, ssh, testssl, tls, units, updates
+from audits import (
+    django,
+    drift,
+    gixy,
+    headers,
+    lynis,
+    openscap,
+    packages,
+    ssh,
+    testssl,
+    tls,
+    units,
+    updates,
+)
 from audits.baselines import BASELINES
 from audits.model import Audit
 
@@ -16,4 +29,6 @@ AUDITS: tuple[Audit, ...] = (
     packages.AUDIT,
     updates.AUDIT,
     drift.AUDIT,
+    lynis.AUDIT,
+    openscap.AUDIT,
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import shlex
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +18,8 @@ from deploy.target import Target
 CONNECT_SECONDS = 10
 
 
-@dataclass(frozen=True)
+# One subject is never another: what was read of it can be kept by it.
+@dataclass(frozen=True, eq=False)
 class Subject:
     """``host`` runs commands as root over one ssh connection; ``root`` is the repository."""
 
@@ -41,8 +45,9 @@ def connect(target: Target, root: Path) -> Subject:
 
     Ansible's user needs root, or sudo without a password.
     """
-    sockets = root / ".slipway" / "ssh"
-    sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Not below the repository: the path of a unix socket holds 107 bytes.
+    sockets = tempfile.mkdtemp(prefix="slipway-")
+    atexit.register(shutil.rmtree, sockets, ignore_errors=True)
     options = ["-o StrictHostKeyChecking=yes", "-o BatchMode=yes", "-o LogLevel=ERROR"]
     options.append(f"-o ConnectTimeout={CONNECT_SECONDS}")
     if target.known_hosts:

@@ -95,8 +95,10 @@ def test_a_flood_from_one_address_leaves_others_served(site: Site, stranger: str
     with Visitors(site, rate=5) as others, Visitors(site, rate=200, source=stranger) as flood:
         flood.wait_for(4)
     statuses = [record.status for record in flood.history]
-    assert statuses.count(429) > len(statuses) / 2
-    assert statuses.count(200) > 0
+    # nginx_limits: 20 pages a second and 100 at once, however fast this machine could ask.
+    seconds = flood.history[-1].answered_at - flood.history[0].at
+    assert 0 < statuses.count(200) < 100 + 20 * seconds + 20
+    assert statuses.count(200) + statuses.count(429) == len(statuses)
     assert len(others.history) > 10
     assert not lost(others.history)
 

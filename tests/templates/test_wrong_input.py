@@ -23,6 +23,7 @@ SPECS = {
 }
 # A role that needs nothing is told something wrong instead.
 WRONG: dict[str, dict[str, Any]] = {
+    "hardening": {"hardening_mounts": "everything"},
     "firewall": {"firewall_tcp_ports": ["http"]},
     "preflight": {"preflight_memory_mb": "much"},
 }
