@@ -19,14 +19,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import uv
+from packaging.version import Version
 
 from deploy import sbom
+from deploy.conventions import locked_requirements, python_problem
 from deploy.errors import Refused
-from deploy.host.release import processes
+from deploy.host.procfile import processes, web_problem
+from deploy.packages import uv
 from deploy.revision import Revision, export
 from deploy.target import Target
 
+CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 IN_PROJECT = Path(__file__).parent / "in_project.py"
 ANSWER = "slipway:"
 # The oldest glibc of the droplets we support is 2.36 (Debian 12); wheels are rarely built for
@@ -104,7 +107,7 @@ def build(
     """Make the artifact of a revision, reusing what earlier builds made of equal inputs.
 
     Args:
-        root: the repository.
+        root: this repository, whose .slipway/ keeps what was built.
         droplet: what the wheels are for.
         note: told what takes long.
 
@@ -112,49 +115,50 @@ def build(
         Refused: the project cannot be built as it is; nothing was changed anywhere.
     """
     cache = root / ".slipway" / "cache"
-    source = _kept(cache / "source" / revision.tree, lambda draft: export(root, revision, draft))
-    requirements = _requirements(source, target)
-    _check_procfile(source, target)
-    lock = _digest([requirements, droplet.python, droplet.machine])[:16]
-    packages = _packages(cache, source, requirements, droplet, lock, note)
+    source = _kept(cache / "source" / revision.tree, lambda draft: export(revision, draft))
+    problem = python_problem(source, target.project, droplet.python)
+    if problem:
+        raise Refused(problem)
+    requirements = locked_requirements(
+        source,
+        target.project,
+        target.extra_packages,
+        min(droplet.python, CONTROLLER_PYTHON, key=Version),
+        root / ".slipway" / "locks",
+        note,
+    )
+    lock = _digest([requirements.read_text(), droplet.python, droplet.machine])[:16]
+    packages = _packages(cache, requirements, droplet, lock, note)
     listed = _kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
     collected = _collect(cache, source, requirements, target, revision.tree, note)
     facts = json.loads((collected / "facts.json").read_text())
     warnings = _judge(facts, source, target)
+    facts["processes"] = _processes(source, target, facts)
     return _artifact(
         cache, revision, source, packages, listed, collected, facts, lock, droplet, warnings
     )
 
 
-def _requirements(source: Path, target: Target) -> str:
-    try:
-        text = (source / "requirements.txt").read_text()
-    except FileNotFoundError:
-        raise Refused(
-            f"{target.project}/requirements.txt is not in this revision. List what the project "
-            f"needs in {target.project}/requirements.in, then run: invoke lock"
-        ) from None
-    if "--hash=" not in text:
-        raise Refused(
-            f"{target.project}/requirements.txt has no hashes, so nothing vouches for what would "
-            "be installed. Run: invoke lock"
-        )
-    return text
-
-
-def _check_procfile(source: Path, target: Target) -> None:
+def _processes(source: Path, target: Target, facts: Mapping[str, Any]) -> dict[str, str]:
+    """Process types and commands of the Procfile; without a web line the one its settings make."""
     path = source / "Procfile"
-    if not path.exists() or "web" not in processes(path.read_text()):
+    found = processes(path.read_text()) if path.exists() else {}
+    if "web" in found:
+        problem = web_problem(found["web"], facts["application"] or "mysite.wsgi")
+        if problem:
+            raise Refused(f"{target.project}/Procfile: web {problem}")
+        return found
+    if not facts["application"]:
         raise Refused(
-            f"{target.project}/Procfile has no web process. Write one, for example: "
-            "web: gunicorn mysite.wsgi"
+            f"{target.project}/Procfile has no web process, and the settings have no "
+            "WSGI_APPLICATION. Write one, for example: web: gunicorn mysite.wsgi"
         )
+    return {**found, "web": f"gunicorn {facts['application']}"}
 
 
 def _packages(
     cache: Path,
-    source: Path,
-    requirements: str,
+    requirements: Path,
     droplet: Platform,
     lock: str,
     note: Callable[[str], None],
@@ -163,12 +167,12 @@ def _packages(
 
     def install(draft: Path) -> None:
         note(f"locked packages for Python {droplet.python} on {droplet.machine}")
-        _uv(
+        uv(
             "pip", "install", "--target", str(draft), "--require-hashes",
             "--python-version", droplet.python,
             "--python-platform", f"{droplet.machine}-manylinux_{WHEEL_GLIBC}",
             "--only-binary", ":all:", "--link-mode", "copy",
-            "--requirement", str(source / "requirements.txt"),
+            "--requirement", str(requirements),
         )  # fmt: skip
         # Scripts with this machine's paths; the droplet writes its own.
         shutil.rmtree(draft / "bin", ignore_errors=True)
@@ -182,21 +186,20 @@ def _packages(
 def _collect(
     cache: Path,
     source: Path,
-    requirements: str,
+    requirements: Path,
     target: Target,
     tree: str,
     note: Callable[[str], None],
 ) -> Path:
     """The project's static files, collected, and what Django says of the project."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    local_lock = _digest([requirements, python, "controller"])[:16]
+    local_lock = _digest([requirements.read_text(), CONTROLLER_PYTHON, "controller"])[:16]
 
     def install(draft: Path) -> None:
-        note(f"locked packages for Python {python} on this machine")
-        _uv("venv", "--python", sys.executable, str(draft))
-        _uv(
+        note(f"locked packages for Python {CONTROLLER_PYTHON} on this machine")
+        uv("venv", "--python", sys.executable, str(draft))
+        uv(
             "pip", "install", "--python", str(draft), "--require-hashes", "--compile-bytecode",
-            "--requirement", str(source / "requirements.txt"),
+            "--requirement", str(requirements),
         )  # fmt: skip
 
     venv = _kept(cache / "venv" / local_lock, install, movable=False)
@@ -218,8 +221,10 @@ def _ask_project(python: Path, source: Path, target: Target, files: Path) -> dic
         "HOME": os.environ.get("HOME", "/"),
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
+        "DJANGO_SECRET_KEY": (secret := secrets.token_urlsafe(50)),
+        "SECRET_KEY": secret,
         "DJANGO_ALLOWED_HOSTS": target.domain,
+        "ALLOWED_HOSTS": target.domain,
         "DATABASE_URL": "sqlite://:memory:",
         **target.build_env,
         "SLIPWAY_STATIC": str(files),
@@ -328,6 +333,7 @@ def _artifact(
         "python": droplet.python,
         "migrations": facts["migrations"],
         "static_url": facts["static_url"],
+        "processes": facts["processes"],
         "sizes": {name: path.stat().st_size for name, path in blobs.items()},
     }
     return Artifact(revision, source, digest, manifest, blobs, warnings)
@@ -419,14 +425,6 @@ def _forget_old(folder: Path) -> None:
     kept = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
     for path in kept[:-KEPT_BUILDS]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _uv(*args: str) -> None:
-    done = subprocess.run((uv.find_uv_bin(), "--quiet", *args), capture_output=True, text=True)
-    if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        cause = " ".join(line.strip(" ×╰─▶") for line in said[:3])
-        raise Refused(f"uv {args[0]} {args[1]} failed: {cause}", said)
 
 
 def _digest(parts: Iterable[str]) -> str:

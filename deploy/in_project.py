@@ -33,6 +33,8 @@ try:
 except SystemExit:
     missing = [line.strip() for line in changes.getvalue().splitlines() if line.startswith(" ")]
 
+# module.attribute, as Gunicorn writes it
+application = (getattr(settings, "WSGI_APPLICATION", None) or "").rpartition(".")
 loader = MigrationLoader(None, ignore_no_migrations=True)
 # As `manage.py check --deploy` does: what the settings acknowledge is not told.
 found = [m for m in checks.run_checks(include_deployment_checks=True) if not m.is_silenced()]
@@ -41,6 +43,7 @@ print(
     + json.dumps(
         {
             "debug": bool(settings.DEBUG),
+            "application": f"{application[0]}:{application[2]}" if application[0] else "",
             "static_root": static_root,
             "static_url": settings.STATIC_URL or "",
             "hashed": hashed,

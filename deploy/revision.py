@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ FIELDS = "%H%x00%an%x00%s"
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit, and the tree of the project's folder in it."""
+    """A commit of a repository, and the tree of the project's folder in it."""
 
+    repository: Path
     commit: str
     tree: str
     project: str
@@ -29,11 +31,15 @@ class Revision:
 def resolve(root: Path, project: str, name: str | None) -> Revision:
     """The revision called ``name``, or HEAD of a clean work tree.
 
+    Args:
+        root: the repository.
+        project: a folder in it, "." for all of it.
+
     Raises:
         Refused: no such revision, no project in it, or changes that are not committed.
     """
     if name is None:
-        changed = _git(root, "status", "--porcelain").stdout.splitlines()
+        changed = git(root, "status", "--porcelain").stdout.splitlines()
         if changed:
             raise Refused(
                 f"The work tree has {len(changed)} changes that are not committed, and what is "
@@ -42,7 +48,7 @@ def resolve(root: Path, project: str, name: str | None) -> Revision:
                 changed[:10],
             )
     wanted = name or "HEAD"
-    found = _git(
+    found = git(
         root, "log", "-1", f"--format={FIELDS}", "--end-of-options", f"{wanted}^{{commit}}", "--"
     )
     if found.returncode != 0:
@@ -50,19 +56,20 @@ def resolve(root: Path, project: str, name: str | None) -> Revision:
             f"No revision {wanted} in {root}. Look: git log --oneline", found.stderr.splitlines()
         )
     commit, author, subject = found.stdout.strip("\n").split("\0")
-    tree = _git(root, "rev-parse", "--verify", "--quiet", f"{commit}:{project}")
+    folder = "" if project == "." else project
+    tree = git(root, "rev-parse", "--verify", "--quiet", f"{commit}:{folder}")
     if tree.returncode != 0:
         raise Refused(
             f"Revision {commit[:7]} has no folder {project}/ (site_project in the inventory)"
         )
-    return Revision(commit, tree.stdout.strip(), project, author, subject)
+    return Revision(root, commit, tree.stdout.strip(), project, author, subject)
 
 
-def export(root: Path, revision: Revision, folder: Path) -> None:
+def export(revision: Revision, folder: Path) -> None:
     """Write the project's source at that revision to ``folder``."""
     archive = subprocess.run(
-        ("git", "archive", "--format=tar", f"{revision.commit}:{revision.project}"),
-        cwd=root,
+        ("git", "archive", "--format=tar", revision.tree),
+        cwd=revision.repository,
         capture_output=True,
         check=True,
     ).stdout
@@ -70,8 +77,16 @@ def export(root: Path, revision: Revision, folder: Path) -> None:
     subprocess.run(("tar", "-x", "-C", folder), input=archive, check=True)
 
 
-def _git(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def git(root: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run git in a folder, with more variables in its environment.
+
+    Raises:
+        Refused: there is no git.
+    """
+    environment = {**os.environ, **variables}
     try:
-        return subprocess.run(("git", *args), cwd=root, capture_output=True, text=True)
+        return subprocess.run(
+            ("git", *args), cwd=root, env=environment, capture_output=True, text=True
+        )
     except FileNotFoundError:
         raise Refused("git is not installed. Run: apt-get install git") from None

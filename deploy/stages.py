@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy import sources
 from deploy.build import Artifact, Platform, build
 from deploy.console import Console
 from deploy.errors import NeedsYou, Refused
 from deploy.hooks import Hooks
-from deploy.revision import Revision, resolve
+from deploy.revision import Revision
 from deploy.target import Target
 
 if TYPE_CHECKING:
@@ -182,7 +183,9 @@ def _session(
 
 
 def _revision(request: Request) -> Revision:
-    return resolve(request.root, request.target.project, request.revision)
+    target = request.target
+    source = sources.find(request.root, target.source, target.project, target.revision)
+    return source.at(request.revision)
 
 
 class _Ahead:

@@ -17,6 +17,7 @@ class Target:
     ``inventory`` is the file it was read from, below the repository.
     ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own; ``root_certificate``
     is that of a private authority, or "". Times are seconds.
+    ``source``, ``project`` and ``revision`` say what is deployed (:mod:`deploy.sources`).
     The droplet's own part of it is :class:`deploy.host.site.Site`.
     """
 
@@ -33,8 +34,11 @@ class Target:
     domain: str
     tls_profile: str
     root_certificate: str
+    source: str
     project: str
+    revision: str
     build_env: Mapping[str, str]
+    extra_packages: tuple[str, ...]
     inventory: str
 
 
@@ -51,4 +55,5 @@ def parse(name: str, values: Mapping[str, Any], inventory: str) -> Target:
             f"deploy_target of {name} lacks {', '.join(missing)}. See inventory/group_vars/all.yml"
         )
     known = {key: values[key] for key in keys}
-    return Target(name=name, inventory=inventory, **{**known, "port": int(known["port"])})
+    known |= {"port": int(known["port"]), "extra_packages": tuple(known["extra_packages"])}
+    return Target(name=name, inventory=inventory, **known)

@@ -19,7 +19,8 @@ from deploy.host import audit, objects
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.layout import RELEASE_ID, SOCKET_PATH_LIMIT, Layout
-from deploy.host.release import Release, new_id, processes, read_all
+from deploy.host.procfile import script
+from deploy.host.release import Release, new_id, read_all
 
 MANIFEST = "manifest.json"
 # Unpacked objects, their bytecode, and room for the file system's own book-keeping.
@@ -77,7 +78,7 @@ def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Releas
         python=manifest["python"],
         migrations=tuple(manifest["migrations"]),
         static_url=manifest["static_url"],
-        processes=processes((folder / "app" / "Procfile").read_text()),
+        processes=manifest["processes"],
         built_by=built_by,
         created_at=audit.now(),
     )
@@ -174,13 +175,10 @@ def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path
     objects.link_tree(store, manifest["sbom"], folder)
     (folder / "venv").symlink_to(os.path.relpath(venv, folder))
     (folder / "run").symlink_to(ctx.site.sockets(folder.name))
-    commands = processes((folder / "app" / "Procfile").read_text())
-    for name, command in commands.items():
-        script = folder / "bin" / name
-        # exec: systemd has to see the program itself as the unit's main process; env: a command
-        # may begin with variables of its own.
-        script.write_text(f"#!/bin/sh\nexec env {command}\n")
-        script.chmod(0o755)
+    for name, command in manifest["processes"].items():
+        program = folder / "bin" / name
+        program.write_text(script(name, command))
+        program.chmod(0o755)
     _compile(folder / "app")
     trees = ("app", "static", "judge")
     known = {f"{tree}/{path}": name for tree in trees for path, name in manifest[tree].items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -72,12 +71,3 @@ def current_id(layout: Layout) -> str | None:
         return layout.current.readlink().name
     except FileNotFoundError:
         return None
-
-
-def processes(procfile: str) -> dict[str, str]:
-    """Process types and their commands, from the text of a Procfile (Heroku's format).
-
-    The ``release`` type is left out: migrations are a phase of their own here.
-    """
-    lines = (re.match(r"([A-Za-z0-9_-]+):\s*(\S.*)", line) for line in procfile.splitlines())
-    return {m[1]: m[2].strip() for m in lines if m and m[1] != "release"}

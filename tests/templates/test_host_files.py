@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import os
 import re
@@ -181,6 +182,46 @@ def test_every_answer_names_its_release(monkeypatch: pytest.MonkeyPatch) -> None
     assert json.loads(body) == {"requests": 1, "failures": 0, "workers": 1}
     asked = {**counters, "HTTP_X_REQUEST_ID": "2"}
     assert worker.wsgi(asked, lambda *args: None) == [b"hello"]
+
+
+@pytest.mark.parametrize("attribute", ["asgi", "wsgi"])
+def test_an_asgi_worker_says_and_counts_the_same(
+    monkeypatch: pytest.MonkeyPatch, attribute: str
+) -> None:
+    """Gunicorn's own worker keeps the application as `asgi`, uvicorn's as `wsgi`."""
+    monkeypatch.setenv("RELEASE_ID", "20260801T101112-0123456")
+    hooks: dict[str, Any] = {}
+    exec(render("app", "gunicorn.conf.py.j2"), hooks)
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 500, "headers": [(b"a", b"b")]})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    worker: Any = type("UvicornWorker", (), {"__module__": "uvicorn_worker"})()
+    setattr(worker, attribute, application)
+    hooks["post_worker_init"](worker)
+
+    def ask(kind: str, path: str, *headers: tuple[bytes, bytes]) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {"type": kind, "path": path, "headers": headers}
+        asyncio.run(getattr(worker, attribute)(scope, None, send))
+        return sent
+
+    start, body = ask("http", "/", (b"x-request-id", b"1"))
+    assert start["headers"] == [(b"a", b"b"), (b"x-release", b"20260801T101112-0123456")]
+    assert body["body"] == b"hello"
+    assert ask("websocket", "/") == [body]
+    assert json.loads(ask("http", "/.slipway/counters")[1]["body"]) == {
+        "requests": 1,
+        "failures": 1,
+        "workers": 1,
+    }
+    assert ask("http", "/.slipway/counters", (b"x-request-id", b"2"))[1] == body
 
 
 @given(st.integers(1, 64), st.integers(256, 256 * 1024))

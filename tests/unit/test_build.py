@@ -21,11 +21,8 @@ LOCKED = "django==5.2 --hash=sha256:00\n"
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"Procfile": "web: w\n"}, "app/requirements.txt is not in this revision"),
-        ({"requirements.txt": "django\n"}, "app/requirements.txt has no hashes"),
-        ({"requirements.txt": LOCKED}, "app/Procfile has no web process"),
-        ({"requirements.txt": LOCKED, "Procfile": "# web: w\nworker: w\n"}, "has no web process"),
-        ({"requirements.txt": LOCKED, "Procfile": "web:\n"}, "has no web process"),
+        ({"Procfile": "web: w\n"}, r"app/ has no requirements\.txt"),
+        ({"requirements.txt": LOCKED, "runtime.txt": "python-3.14"}, "asks for Python 3.14"),
     ],
 )
 def test_a_project_that_cannot_run_is_refused_before_anything_is_installed(
@@ -38,9 +35,34 @@ def test_a_project_that_cannot_run_is_refused_before_anything_is_installed(
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "--message", "First")
     noted: list[str] = []
+    revision = resolve(tmp_path, "app", None)
     with pytest.raises(Refused, match=said):
-        build(tmp_path, resolve(tmp_path, "app", None), TARGET, Platform("3.13", "x86_64"), print)
+        build(tmp_path, revision, TARGET, Platform("3.13", "x86_64"), noted.append)
     assert noted == []
+
+
+@pytest.mark.parametrize(
+    ("procfile", "application", "expected"),
+    [
+        ("web: gunicorn a.wsgi\nworker: w\n", "", {"web": "gunicorn a.wsgi", "worker": "w"}),
+        ("worker: w\n", "a.wsgi:app", {"web": "gunicorn a.wsgi:app", "worker": "w"}),
+        (None, "a.wsgi:app", {"web": "gunicorn a.wsgi:app"}),
+        ("# web: w\nworker: w\n", "", "app/Procfile has no web process"),
+        ("web:\n", "", "has no web process"),
+        ("web: uwsgi x.ini\n", "a.wsgi:app", "web runs uwsgi, .* write: web: gunicorn a.wsgi:app"),
+    ],
+)
+def test_the_web_process_is_the_procfiles_or_made_of_the_settings(
+    tmp_path: Path, procfile: str | None, application: str, expected: dict[str, str] | str
+) -> None:
+    if procfile is not None:
+        (tmp_path / "Procfile").write_text(procfile)
+    facts = {"application": application}
+    if isinstance(expected, dict):
+        assert module._processes(tmp_path, TARGET, facts) == expected
+    else:
+        with pytest.raises(Refused, match=expected):
+            module._processes(tmp_path, TARGET, facts)
 
 
 FACTS_OF_PROJECT = {
@@ -135,7 +157,7 @@ def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
     assert sorted(tree) == ["a/text.py", "link.py", "manage.py", "same.py"]
     assert tree["a/text.py"] == tree["same.py"] == tree["link.py"]
     assert [name for name in blobs if name.endswith("x")] == [tree["manage.py"]]
-    revision = Revision("0" * 40, "1" * 40, "app", "Ada", "First")
+    revision = Revision(Path(), "0" * 40, "1" * 40, "app", "Ada", "First")
     artifact = Artifact(revision, source, "d", {}, blobs, ())
     store = tmp_path / "store"
     store.mkdir()

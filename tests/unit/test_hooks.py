@@ -11,7 +11,7 @@ from deploy.target import parse
 from tests.unit.test_inventory import FACTS
 
 RELEASE = "20260801T120000-0123456"
-REVISION = Revision("0123456" + "0" * 33, "1" * 40, "app", "Ada", "First")
+REVISION = Revision(Path(), "0123456" + "0" * 33, "1" * 40, "app", "Ada", "First")
 
 
 @pytest.fixture

@@ -24,8 +24,11 @@ FACTS: dict[str, object] = {
     "domain": "mysite.example.org",
     "tls_profile": "intermediate",
     "root_certificate": "",
+    "source": "",
     "project": "app",
+    "revision": "",
     "build_env": {"NODE_ENV": "production"},
+    "extra_packages": [],
     "keep_releases": 5,
 }
 ONE = "app:\n  hosts:\n    web1:\n      ansible_host: 203.0.113.10\n"

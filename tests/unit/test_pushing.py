@@ -19,6 +19,7 @@ import pytest
 from deploy.host import objects, pushing, retiring
 from deploy.host.context import Context
 from deploy.host.errors import Refused
+from deploy.host.procfile import processes
 from deploy.host.release import read_all
 from deploy.host.site import Site
 from deploy.host.units import Units
@@ -99,6 +100,7 @@ def manifest(ctx: Context, **trees: dict[str, str]) -> dict[str, Any]:
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "migrations": ["catalog.0001_initial"],
         "static_url": "/static/",
+        "processes": processes(PROCFILE),
         **trees,
     }
 

@@ -1,14 +1,12 @@
-"""Releases: their ids, and what a Procfile says of them."""
+"""Releases and their ids."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from deploy.host.layout import RELEASE_ID, Layout
 from deploy.host.pushing import seal
-from deploy.host.release import Release, current_id, new_id, parse, processes, read, read_all
+from deploy.host.release import Release, current_id, new_id, parse, read, read_all
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 MOMENT = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
@@ -67,20 +65,3 @@ def test_nothing_is_current_before_the_first_switch(tmp_path: Path) -> None:
     assert current_id(layout) is None
     layout.current.symlink_to("releases/20260801T120000-0123456")
     assert current_id(layout) == "20260801T120000-0123456"
-
-
-@pytest.mark.parametrize(
-    ("procfile", "expected"),
-    [
-        ("web: gunicorn mysite.wsgi\n", {"web": "gunicorn mysite.wsgi"}),
-        ("web:gunicorn a:b --bind c:1  ", {"web": "gunicorn a:b --bind c:1"}),
-        ("web: w\r\nworker_2: celery -A x\r\n", {"web": "w", "worker_2": "celery -A x"}),
-        ("# web: old\n\n   \nweb: new\n", {"web": "new"}),
-        ("release: python manage.py migrate\nweb: w\n", {"web": "w"}),
-        ("web:\nnot a line\n", {}),
-        ("web:   \n", {}),
-        ("", {}),
-    ],
-)
-def test_a_procfile_is_read_as_heroku_reads_it(procfile: str, expected: dict[str, str]) -> None:
-    assert processes(procfile) == expected

@@ -49,7 +49,7 @@ def test_a_revision_has_any_name_that_git_knows(
     assert revision.subject == "First: “quoted”"
     source = tmp_path / "source"
     source.mkdir()
-    export(repository, revision, source)
+    export(revision, source)
     assert [path.name for path in source.iterdir()] == ["manage.py"]
     assert (source / "manage.py").read_text() == "first\n"
     assert (source / "manage.py").stat().st_mode & 0o111

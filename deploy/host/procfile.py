@@ -1,0 +1,81 @@
+"""The Procfile, in Heroku's format, and what its lines become on the droplet."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+# The socket comes from systemd, so where the line would listen itself is left out.
+BIND = re.compile(r"""\s(?:--bind(?:=|\s+)|-b(?:=|\s*))(?:"[^"]*"|'[^']*'|\S+)""")
+# What runs a command in an environment that the release is already.
+RUNNERS = (("uv", "run"), ("poetry", "run"), ("pipenv", "run"), ("pdm", "run"), ("rye", "run"))
+OTHER_SERVERS = {
+    *("uwsgi", "waitress-serve", "daphne", "uvicorn", "hypercorn", "granian", "mod_wsgi-express"),
+    *("runserver", "runserver_plus"),
+}
+ASYNCHRONOUS = {"daphne", "uvicorn", "hypercorn"}
+
+
+def processes(procfile: str) -> dict[str, str]:
+    """Process types and their commands; ``release`` is no process, see :func:`release_command`."""
+    return {name: command for name, command in _lines(procfile).items() if name != "release"}
+
+
+def release_command(procfile: str) -> str | None:
+    """What is to be run once before a release goes live, beside its migrations.
+
+    None without such a line, and when it does nothing but migrate: that is a phase of its own.
+    """
+    command = _lines(procfile).get("release")
+    if command is None or re.fullmatch(
+        r"(?:python3? )?(?:\./)?manage\.py migrate(?: --no-?input)?", _without_runner(command)
+    ):
+        return None
+    return command
+
+
+def web_problem(command: str, application: str = "mysite.wsgi") -> str | None:
+    """Why a web line cannot be handed its socket, with the line that can; None when it can.
+
+    Args:
+        application: the project's WSGI or ASGI module, for the advice.
+    """
+    try:
+        words = [word.rpartition("/")[2] for word in shlex.split(command)]
+    except ValueError as error:
+        return f"cannot be read ({error})"
+    if "gunicorn" in words:
+        return None
+    server = next((word for word in words if word in OTHER_SERVERS), words[0])
+    if server in ASYNCHRONOUS or any("asgi" in word for word in words):
+        line = f"gunicorn --worker-class asgi {application.replace('wsgi', 'asgi')}"
+    else:
+        line = f"gunicorn {application}"
+    return f"runs {server}, and only Gunicorn is handed the socket here; write: web: {line}"
+
+
+def script(name: str, command: str) -> str:
+    """The shell script of a process type.
+
+    systemd has to see the program itself as the unit's main process, so its last command replaces
+    the shell (exec); env, because a command may begin with variables of its own.
+    """
+    if name == "web":
+        command = BIND.sub("", command)
+    before, _, last = _without_runner(command).rpartition("&&")
+    first = f"{before.strip()} && " if before.strip() else ""
+    return f"#!/bin/sh\n{first}exec env {last.strip()}\n"
+
+
+def _lines(procfile: str) -> dict[str, str]:
+    found = map(LINE.match, procfile.splitlines())
+    return {match[1]: match[2].strip() for match in found if match}
+
+
+def _without_runner(command: str) -> str:
+    for runner in RUNNERS:
+        prefix = " ".join(runner)
+        if command.startswith(f"{prefix} "):
+            return command.removeprefix(prefix).lstrip()
+    return command
