@@ -106,9 +106,14 @@ def instance(room: Path, answer: Answer, *states: UnitState) -> Iterator[tuple[C
     path = ctx.layout.socket(RELEASE.id)
     path.parent.mkdir(parents=True)
     with Instance(path, answer) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield ctx, server
-        server.shutdown()
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        try:
+            yield ctx, server
+        finally:
+            # A thread left behind on a closed socket would keep a core busy until pytest ends.
+            server.shutdown()
+            serving.join()
 
 
 def site(pages: dict[str, Answer]) -> Answer:
