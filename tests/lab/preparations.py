@@ -45,8 +45,14 @@ def bring_up(name: str, suite: str) -> str:
 
 def take_down(name: str) -> None:
     run("invoke", "lab.down", "--name", name, cwd=ROOT)
+    release(name)
+
+
+def release(name: str) -> None:
+    """The droplet is gone: others may have its name."""
     if RUNNING:
         (Path(RUNNING) / name).unlink(missing_ok=True)
+    os.close(CLAIMS.pop(name))
 
 
 def claim(name: str) -> None:

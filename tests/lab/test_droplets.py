@@ -22,16 +22,31 @@ from lab import droplets, faults, files, host, image, network, paths, services
 from lab.droplets import Droplet
 from lab.errors import LabError
 from lab.process import Identity, live, wait_for
+from tests.lab.preparations import claim, release
 
 pytestmark = pytest.mark.lab
 
 PREFIX = "trial-"
+NAMES = [
+    f"{PREFIX}{name}"
+    for name in ("trixie", "bookworm", "quick", "umask", "twin-a", "twin-b", "gone")
+]
 WARM_SECONDS = 15.0
 # A lab in these namespaces sees nothing of the one on the host, and dies with its first process.
 APART = (
     *("unshare", "--net", "--mount", "--propagation", "private"),
     *("--pid", "--mount-proc", "--fork", "--kill-child"),
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def claims() -> Iterator[None]:
+    """No other run has these names, and bin/test knows them should this process be killed."""
+    for name in NAMES:
+        claim(name)
+    yield
+    for name in NAMES:
+        release(name)
 
 
 @pytest.fixture(scope="module", params=["trixie", "bookworm"])
