@@ -100,7 +100,7 @@ def test_what_the_deploy_user_must_not_do(site: Site, command: str) -> None:
 def planted(site: Site) -> Iterator[str]:
     """A folder under releases/ that the deploy user made by hand; gone after the test."""
     folder = f"{ROOT}/releases/{PLANTED}"
-    done = site.ssh(f"mkdir -p {folder}/app {folder}/bin", user="deploy")
+    done = site.ssh(f"umask 022; mkdir -p {folder}/app {folder}/bin", user="deploy")
     assert done.code == 0, done
     yield folder
     site.ask(f"/usr/local/sbin/{APP}-unit stop {PLANTED}")
@@ -117,7 +117,8 @@ touch /etc/cron.d/planted {ROOT}/planted
 def test_a_planted_release_runs_as_the_site_and_leads_root_nowhere(
     site: Site, planted: str
 ) -> None:
-    write = f"printf %s {shlex.quote(PROGRAM)} > {planted}/bin/web && chmod +x {planted}/bin/web"
+    program = f"{planted}/bin/web"
+    write = f"printf %s {shlex.quote(PROGRAM)} > {program} && chmod 755 {program}"
     done = site.ssh(f"{write} && ln -s /etc {planted}/run", user="deploy")
     assert done.code == 0, done
     site.ssh(f"{UNIT} start {PLANTED}", user="deploy")

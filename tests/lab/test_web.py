@@ -15,8 +15,9 @@ from tests.lab.roles import play
 from tests.lab.site import Site, run
 
 both = pytest.mark.parametrize("provisioned", SUITES, indirect=True)
-# An address of the bridge that no droplet gets, and that the inventory sets no limits aside for.
-STRANGER = str(network.SUBNET[9])
+# Addresses of the bridge that no droplet gets, and that the inventory sets no limits aside for. A new
+# one for each test: who was banned in one is not forgotten in the next.
+STRANGERS = iter(network.SUBNET[number] for number in range(3, 10))
 # curl: the server said nothing; the handshake was refused.
 EMPTY, REFUSED = 52, 35
 
@@ -30,12 +31,13 @@ def site(debian13: Site) -> Site:
 
 @pytest.fixture
 def stranger() -> Iterator[str]:
-    """An address that the site does not know."""
-    must("ip", "address", "replace", f"{STRANGER}/32", "dev", network.BRIDGE)
+    """An address that the site does not know yet."""
+    address = str(next(STRANGERS))
+    must("ip", "address", "replace", f"{address}/32", "dev", network.BRIDGE)
     try:
-        yield STRANGER
+        yield address
     finally:
-        must("ip", "address", "delete", f"{STRANGER}/32", "dev", network.BRIDGE)
+        must("ip", "address", "delete", f"{address}/32", "dev", network.BRIDGE)
 
 
 @both

@@ -112,9 +112,9 @@ def test_no_requirements(site: Site) -> None:
     refused(site.invoke("deploy"), "requirements")
 
 
-def test_requirements_without_hashes(site: Site) -> None:
-    site.commit({REQUIREMENTS: "Django==5.2.1\n"}, "No hashes")
-    refused(site.invoke("deploy"), "hash")
+def test_requirements_that_nobody_has(site: Site) -> None:
+    site.commit({REQUIREMENTS: "no-such-package-anywhere==7\n"}, "No such package")
+    refused(site.invoke("deploy"), "no-such-package-anywhere")
 
 
 def test_a_disk_too_full_for_the_release(site: Site) -> None:

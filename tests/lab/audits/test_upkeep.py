@@ -21,6 +21,7 @@ REPLACE = (
 # Two versions of a package, the newer one in an archive whose suite is called as Debian's own is.
 CANARY = """\
 set -e
+umask 022
 mkdir -p /root/archive/canary/DEBIAN && cd /root/archive
 for version in 1 2; do
     printf 'Package: canary\\nVersion: %s\\nArchitecture: all\\nMaintainer: L <l@slipway.test>\\n' \
