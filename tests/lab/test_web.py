@@ -15,8 +15,8 @@ from tests.lab.roles import play
 from tests.lab.site import Site, run
 
 both = pytest.mark.parametrize("provisioned", SUITES, indirect=True)
-# Addresses of the bridge that no droplet gets, and that the inventory sets no limits aside for. A new
-# one for each test: who was banned in one is not forgotten in the next.
+# Addresses of the bridge that no droplet gets, and that the inventory sets no limits aside for.
+# A new one for each test: who was banned in one is not forgotten in the next.
 STRANGERS = iter(network.SUBNET[number] for number in range(3, 10))
 # curl: the server said nothing; the handshake was refused.
 EMPTY, REFUSED = 52, 35
