@@ -11,7 +11,7 @@ from rich.table import Table
 
 from audits import model, waivers
 from audits.errors import AuditError
-from audits.model import Audit, Verdict
+from audits.model import Audit, Verdict, Waiver
 from audits.registry import AUDITS
 from audits.subject import connect
 from deploy.cli.task import ENVIRONMENT, ROOT, task
@@ -51,7 +51,7 @@ def audit(
         console.result("", [_facts(verdict) for verdict in verdicts])
         sys.exit(NeedsYou.exit_code if failed else 0)
     console.result(_table(verdicts), None)
-    for line in _remarks(verdicts):
+    for line in [*_remarks(verdicts), *_idle(known, verdicts)]:
         console.result(line, None)
     if failed:
         raise NeedsYou(
@@ -104,6 +104,14 @@ def _remarks(verdicts: Sequence[Verdict]) -> list[str]:
         for _, waiver in verdict.waived
     ]
     return skipped + waived
+
+
+def _idle(known: Sequence[Waiver], verdicts: Sequence[Verdict]) -> list[str]:
+    """Waivers may be of one system alone, so those that this host does not need are no mistake."""
+    return [
+        f"{waiver.reference} {waiver.control} is waived in {waivers.PAGE}, and passes here"
+        for waiver in model.idle(known, verdicts)
+    ]
 
 
 def _facts(verdict: Verdict) -> dict[str, Any]:
