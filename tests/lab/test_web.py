@@ -64,7 +64,7 @@ def test_a_further_domain_leads_to_the_first_one(provisioned: Provisioned) -> No
 @pytest.mark.parametrize(("option", "version"), [("--http2", "2"), ("--http3-only", "3")])
 def test_new_versions_of_http_are_spoken(debian13: Site, option: str, version: str) -> None:
     # Debian's curl speaks HTTP/3 by OpenSSL's own QUIC, which now and then drops an answer.
-    again = "--max-time 3 --retry 8 --retry-delay 1 --retry-all-errors"
+    again = "--max-time 3 --retry 20 --retry-delay 1 --retry-all-errors"
     write = f"{again} -o /dev/null -w '%{{http_version}}'"
     said = debian13.ask(f"curl -s -k {option} {write} https://{debian13.domain}/static/none")
     assert said == version
