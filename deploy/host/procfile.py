@@ -18,21 +18,11 @@ ASYNCHRONOUS = {"daphne", "uvicorn", "hypercorn"}
 
 
 def processes(procfile: str) -> dict[str, str]:
-    """Process types and their commands; ``release`` is no process, see :func:`release_command`."""
-    return {name: command for name, command in _lines(procfile).items() if name != "release"}
+    """Process types and their commands.
 
-
-def release_command(procfile: str) -> str | None:
-    """What is to be run once before a release goes live, beside its migrations.
-
-    None without such a line, and when it does nothing but migrate: that is a phase of its own.
+    The ``release`` type is left out: migrations are a phase of their own here.
     """
-    command = _lines(procfile).get("release")
-    if command is None or re.fullmatch(
-        r"(?:python3? )?(?:\./)?manage\.py migrate(?: --no-?input)?", _without_runner(command)
-    ):
-        return None
-    return command
+    return {name: command for name, command in _lines(procfile).items() if name != "release"}
 
 
 def web_problem(command: str, application: str = "mysite.wsgi") -> str | None:

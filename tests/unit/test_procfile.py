@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.host.procfile import processes, release_command, script, web_problem
+from deploy.host.procfile import processes, script, web_problem
 
 
 @pytest.mark.parametrize(
@@ -20,28 +20,6 @@ from deploy.host.procfile import processes, release_command, script, web_problem
 )
 def test_a_procfile_is_read_as_heroku_reads_it(procfile: str, expected: dict[str, str]) -> None:
     assert processes(procfile) == expected
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("python manage.py migrate", None),
-        ("python manage.py migrate --noinput", None),
-        ("./manage.py migrate --no-input", None),
-        ("uv run manage.py migrate", None),
-        ("python manage.py migrate && python manage.py warm_cache",) * 2,
-        ("python manage.py migrate --database=other",) * 2,
-        ("./release.sh",) * 2,
-    ],
-)
-def test_a_release_line_that_only_migrates_is_a_phase_of_its_own(
-    line: str, expected: str | None
-) -> None:
-    assert release_command(f"web: w\nrelease: {line}\n") == expected
-
-
-def test_without_a_release_line_nothing_is_run() -> None:
-    assert release_command("web: w\n") is None
 
 
 @pytest.mark.parametrize(
