@@ -28,11 +28,11 @@ class Before:
     """How the site was just before the switch.
 
     ``trouble`` is what was wrong as visitors saw it (None: nothing, or no release yet);
-    ``share`` the share of 5xx answers of the release that served.
+    ``share`` the share of 5xx answers of the release that served, None when none did.
     """
 
     trouble: str | None = None
-    share: float = 0.0
+    share: float | None = None
 
 
 def look(ctx: Context, previous: str | None) -> Before:
@@ -44,10 +44,15 @@ def look(ctx: Context, previous: str | None) -> Before:
 
 
 def bake(ctx: Context, release: Release, before: Before, note: Callable[[str], None]) -> str | None:
-    """Watch the live release; returns what is wrong with it, or None after ``bake_seconds``."""
+    """Watch the live release; returns what is wrong with it, or None after ``bake_seconds``.
+
+    The first release of a site is asked once: there is nothing to hold it against or to go back to.
+    """
     unit = ctx.units.state(release.id)
     start = _count(ctx, release)
-    deadline = time.monotonic() + ctx.site.bake_seconds
+    usual_share = before.share or 0.0
+    watched = 0.0 if before.share is None else ctx.site.bake_seconds
+    deadline = time.monotonic() + watched
     bad = 0
     while True:
         trouble = probe(ctx, release.id)
@@ -63,11 +68,11 @@ def bake(ctx: Context, release: Release, before: Before, note: Callable[[str], N
             return f"{seen.workers} of its workers crashed"
         if (
             seen.failures >= FEWEST_FAILURES
-            and seen.share > before.share + ctx.site.bake_error_share
+            and seen.share > usual_share + ctx.site.bake_error_share
         ):
             return (
                 f"{seen.failures} of {seen.requests} answers were 5xx "
-                f"({seen.share:.0%}, before the switch {before.share:.0%})"
+                f"({seen.share:.0%}, before the switch {usual_share:.0%})"
             )
         if ctx.cancel.is_set():
             return "somebody pressed Ctrl-C"

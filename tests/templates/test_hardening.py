@@ -12,7 +12,7 @@ import pytest
 from tests.templates.render import FACTS, render
 from tests.templates.role_files import load
 
-with_settings = load("hardening/filter_plugins/settings.py").with_settings
+with_settings = load("files/library/host_files.py").with_settings
 
 ROUTED = {"stdout": "default via fe80::1 dev eth0 proto ra metric 100"}
 UNROUTED = {"stdout": ""}

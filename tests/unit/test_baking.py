@@ -24,7 +24,7 @@ from tests.unit.test_health import (
 from tests.unit.test_release import a_release
 
 CALM = Counters(requests=100, failures=1, workers=2)
-CALM_BEFORE = Before()
+CALM_BEFORE = Before(share=0.0)
 
 
 class Counting:
@@ -159,7 +159,7 @@ def test_a_release_that_visitors_do_not_get_is_not_live(room: Path) -> None:
 
 def test_trouble_that_was_there_before_is_not_the_releases_fault(room: Path) -> None:
     down = "https://mysite.example.org/readyz answers 502"
-    trouble, notes = watch(room, {"/readyz": says(502)}, before=Before(trouble=down))
+    trouble, notes = watch(room, {"/readyz": says(502)}, before=Before(trouble=down, share=0.0))
     assert trouble is None
     assert notes == [f"not judged from outside, as it was so before the switch: {down}"]
 
@@ -167,10 +167,15 @@ def test_trouble_that_was_there_before_is_not_the_releases_fault(room: Path) -> 
 def test_what_is_measured_against_is_the_release_that_served(room: Path) -> None:
     pages: dict[str, Answer] = {COUNTERS_PATH: Counting(CALM), "/readyz": says(503)}
     with instance(room, site(pages)) as (ctx, _):
-        assert look(ctx, None) == CALM_BEFORE
+        assert look(ctx, None) == Before()
         assert look(ctx, RELEASE.id) == Before(
             "https://mysite.example.org/readyz answers 503", share=0.01
         )
+
+
+def test_the_first_release_is_asked_once_as_there_is_nothing_to_go_back_to(room: Path) -> None:
+    trouble, notes = watch(room, {}, before=Before(), seconds=60)
+    assert (trouble, notes) == (None, ["0 answers, 0 of them 5xx"])
 
 
 def test_ctrl_c_takes_the_release_back(room: Path) -> None:
