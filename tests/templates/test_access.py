@@ -102,7 +102,7 @@ def test_what_counts_as_a_failed_log_in(line: str, counts: bool) -> None:
 
 def test_a_jail_can_be_left_out_and_addresses_too() -> None:
     changes = {"fail2ban_login_failures": 0, "fail2ban_ignore": ["203.0.113.77"]}
-    text = render("fail2ban", "slipway.local.j2", **changes)
+    text = render("fail2ban", "jail.local.j2", **changes)
     assert "ignoreip = 127.0.0.1/8 ::1 203.0.113.77\n" in text
     assert "[slipway-login]\nenabled = false\n" in text
     assert "[sshd]\nenabled = true\n" in text
