@@ -8,7 +8,7 @@ import yaml
 
 from tests.lab.site import Done, Site, run
 
-FACTS = ["!all", "!min", "distribution", "virtual"]
+FACTS = ["!all", "!min", "distribution", "dns", "hardware", "virtual"]
 
 
 def play(site: Site, roles: Sequence[str], *options: str, **changes: Any) -> Done:

@@ -2,10 +2,14 @@
 
 import json
 import shlex
+import socket
 from collections.abc import Iterator
 
 import pytest
 
+from lab import network
+from lab.run import run as must
+from tests.lab.roles import play
 from tests.lab.site import Site
 
 APP = "locallibrary"
@@ -249,3 +253,30 @@ def test_the_metadata_address_answers_root_alone(site: Site) -> None:
         site.ssh("systemctl stop metadata")
         site.ask(f"ip address del {METADATA}/32 dev lo")
         site.ask("systemctl start nginx")
+
+
+def test_the_site_reaches_what_the_inventory_lists_and_nothing_else(site: Site) -> None:
+    listed, other, port = network.GATEWAY, str(network.SUBNET[9]), 14000
+
+    def reaches(address: str) -> bool:
+        code = f"import socket; socket.create_connection(({address!r}, {port}), 3)"
+        return site.ssh(f"{MANAGE} shell -c {shlex.quote(code)}", user="deploy").code == 0
+
+    assert not reaches(listed)
+    must("ip", "address", "replace", f"{other}/32", "dev", network.BRIDGE)
+    try:
+        with socket.create_server((other, port)):
+            # It is there for others than the site.
+            site.ask(f"timeout 3 bash -c '</dev/tcp/{other}/{port}'")
+            done = play(site, ["app"], app_outbound=[listed])
+            assert done.code == 0, done
+            assert reaches(listed)
+            assert not reaches(other)
+            done = play(site, ["app"], app_outbound=["any"])
+            assert done.code == 0, done
+            assert reaches(other)
+    finally:
+        must("ip", "address", "delete", f"{other}/32", "dev", network.BRIDGE)
+        done = play(site, ["app"])
+    assert done.code == 0, done
+    assert not reaches(listed)

@@ -85,13 +85,50 @@ def test_firewall_opens_the_port_that_ansible_connects_to() -> None:
     assert "tcp dport 2222 accept" in render("firewall", "nftables.conf.j2", ansible_port=2222)
 
 
-def test_nft_understands_the_rules(tmp_path: Path) -> None:
+OUTBOUND = {
+    "__app_user": {"uid": 990},
+    "ansible_facts": {"dns": {"nameservers": ["192.0.2.53", "fe80::1%eth0"]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("targets", "accepted"),
+    [
+        ([], []),
+        (["any"], ["ip daddr 192.0.2.53 th dport 53", "ip6 daddr fe80::1 th dport 53"]),
+        (
+            ["203.0.113.25", "2001:db8::/32"],
+            [
+                "ip daddr 203.0.113.25",
+                "ip6 daddr 2001:db8::/32",
+                "ip daddr 192.0.2.53 th dport 53",
+                "ip6 daddr fe80::1 th dport 53",
+            ],
+        ),
+    ],
+)
+def test_a_site_reaches_what_is_listed(targets: list[str], accepted: list[str]) -> None:
+    text = render("app", "outbound.nft.j2", app_outbound=targets, **OUTBOUND)
+    assert re.findall(r"^\t\t(.*) accept$", text, re.MULTILINE) == ["oif lo", *accepted]
+    assert ("reject" in text) is (targets != ["any"])
+    assert "meta skuid 990 jump site" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        render("firewall", "nftables.conf.j2"),
+        render("app", "outbound.nft.j2", app_outbound=["192.0.2.1", "::/0"], **OUTBOUND),
+    ],
+    ids=["firewall", "outbound"],
+)
+def test_nft_understands_the_rules(tmp_path: Path, text: str) -> None:
     nft = shutil.which("nft", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     unshare = shutil.which("unshare")
     if not nft or not unshare or os.geteuid() != 0:
         pytest.skip("nft needs root, and a network namespace that no host depends on")
     file = tmp_path / "nftables.conf"
-    file.write_text(render("firewall", "nftables.conf.j2"))
+    file.write_text(text)
     done = subprocess.run(
         [unshare, "-n", nft, "-c", "-f", str(file)], capture_output=True, text=True
     )

@@ -140,3 +140,24 @@ def test_nothing_is_found_wrong_with_a_right_inventory() -> None:
         __preflight_defined=list(SITE),
     )
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("targets", "advice"),
+    [
+        (True, "app_outbound is no list"),
+        (["smtp.example.org"], "'smtp.example.org', which is no address"),
+        ([True], "'True', which is no address"),
+        (["203.0.113.25/24"], "'203.0.113.25/24', which is no address"),
+        (["169.254.169.254"], "metadata address: remove it"),
+        (["fd00:ec2::254"], "metadata address: remove it"),
+    ],
+)
+def test_what_a_site_cannot_be_let_out_to(targets: Any, advice: str) -> None:
+    (finding,) = preflight.outbound_findings(targets)
+    assert advice in finding
+
+
+def test_what_a_site_can_be_let_out_to() -> None:
+    targets = ["any", "203.0.113.25", "198.51.100.0/24", "2001:db8::/32"]
+    assert preflight.outbound_findings(targets) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import idna
@@ -121,6 +121,34 @@ def config_var_findings(values: Any) -> list[str]:
     return findings
 
 
+# Where clouds hand out credentials: no site has business there.
+METADATA = (ip_network("169.254.0.0/16"), ip_network("fd00:ec2::254/128"))
+
+
+def outbound_findings(targets: Any) -> list[str]:
+    """What is no address or network that a site may connect to; ``any`` is every one."""
+    if not isinstance(targets, list):
+        return [
+            "app_outbound is no list: write the addresses and networks that the site connects to, "
+            "such as [203.0.113.25, 198.51.100.0/24], or [any]."
+        ]
+    findings = []
+    for text in map(str, targets):
+        try:
+            network = ip_network(text) if text != "any" else None
+        except ValueError:
+            findings.append(
+                f"app_outbound has {text!r}, which is no address or network: look up what the "
+                "name stands for, or write any."
+            )
+            continue
+        if network and any(
+            network.version == other.version and network.subnet_of(other) for other in METADATA
+        ):
+            findings.append(f"app_outbound has {text}, the cloud's metadata address: remove it.")
+    return findings
+
+
 def key_findings(keys: Any) -> list[str]:
     """Whether the list holds public SSH keys, one at least."""
     if not isinstance(keys, list) or not keys:
@@ -183,4 +211,5 @@ class FilterModule:
             "group_findings": group_findings,
             "key_findings": key_findings,
             "missing_variables": missing_variables,
+            "outbound_findings": outbound_findings,
         }
