@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from deploy import playbook
 from deploy.errors import Refused
 from deploy.target import Target, parse
 
@@ -68,33 +67,13 @@ def _fingerprint(root: Path, environment: str) -> str:
 
 def _render(root: Path, path: Path) -> dict[str, Any]:
     """``{host: deploy_target}`` as Ansible renders it, without any connection."""
-    argv = (str(Path(sys.executable).with_name("ansible")), GROUP, "--inventory", str(path))
-    module = ("--module-name", "ansible.builtin.debug", "--args", f"var={VARIABLE}")
-    done = subprocess.run(
-        (*argv, *module),
-        cwd=root,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={
-            **os.environ,
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
-        },
-    )
+    question = ("--module-name", "ansible.builtin.debug", "--args", f"var={VARIABLE}")
     try:
-        plays = json.loads(done.stdout)["plays"]
-    except ValueError:
-        cause = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        answers = playbook.ask(root, GROUP, "--inventory", path, *question)
+    except playbook.NoAnswer as said:
         raise Refused(
-            f"Ansible cannot read inventory/{path.name}: {cause[-1]}", cause[-10:]
+            f"Ansible cannot read inventory/{path.name}: {said.args[-1]}", list(said.args)
         ) from None
-    answers = {
-        host: answer
-        for play in plays
-        for task in play["tasks"]
-        for host, answer in task["hosts"].items()
-    }
     if not answers:
         raise Refused(
             f"inventory/{path.name} has no host in the group {GROUP}. The smallest that works:",

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from deploy import updates
+from deploy import playbook, updates
 from deploy.errors import NeedsYou, Refused
 from deploy.target import Target
 from deploy.updates import Updates, Upgrade
@@ -31,24 +30,12 @@ def pending(root: Path, target: Target, fetch: bool) -> Updates:
     inventory = ("--inventory", target.inventory, "--limit", target.name)
     question = json.dumps({"cmd": (FETCH if fetch else "") + updates.QUESTION})
     module = ("--module-name", "ansible.builtin.shell", "--args", question)
-    done = subprocess.run(
-        (BIN / "ansible", "app", *inventory, "--become", *module),
-        cwd=root,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={
-            **os.environ,
-            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
-        },
-    )
     try:
-        ((task,),) = [play["tasks"] for play in json.loads(done.stdout)["plays"]]
-        answer = task["hosts"][target.name]
-    except (ValueError, KeyError):
-        cause = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
-        raise Refused(f"Ansible does not reach {target.name}: {cause[-1]}", cause[-10:]) from None
+        answer = playbook.ask(root, "app", *inventory, "--become", *module)[target.name]
+    except playbook.NoAnswer as said:
+        raise Refused(
+            f"Ansible does not reach {target.name}: {said.args[-1]}", list(said.args)
+        ) from None
     if answer.get("rc") != 0:
         cause = [answer.get("msg", ""), *answer.get("stderr_lines", ())]
         raise Refused(f"{target.name} does not tell its updates: {cause[-1]}", cause)

@@ -1,4 +1,4 @@
-"""Running a playbook in the middle of a task."""
+"""Running Ansible in the middle of a task: a playbook, or one question."""
 
 from __future__ import annotations
 
@@ -11,6 +11,41 @@ from pathlib import Path
 from typing import Any
 
 LINES = 20
+
+
+class NoAnswer(Exception):
+    """Ansible ended without one; its arguments are the last lines of what it said."""
+
+
+def ask(root: Path, *arguments: str | Path) -> dict[str, Any]:
+    """``ansible`` with these arguments: what its module answers, by host; {} without a host.
+
+    Raises:
+        NoAnswer: it cannot read the inventory, or reaches nobody.
+    """
+    done = subprocess.run(
+        (Path(sys.executable).with_name("ansible"), *arguments),
+        cwd=root,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={
+            **os.environ,
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_LOAD_CALLBACK_PLUGINS": "true",
+        },
+    )
+    try:
+        plays = json.loads(done.stdout)["plays"]
+    except ValueError:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        raise NoAnswer(*said[-10:]) from None
+    return {
+        host: answer
+        for play in plays
+        for task in play["tasks"]
+        for host, answer in task["hosts"].items()
+    }
 
 
 def run(root: Path, name: str, environment: str, variables: Mapping[str, Any]) -> list[str]:

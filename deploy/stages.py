@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy import sources
-from deploy.build import Artifact, Platform, build
+from deploy.artifact import Artifact, Platform
+from deploy.build import build
 from deploy.console import Console
 from deploy.errors import NeedsYou, Refused
 from deploy.hooks import Hooks

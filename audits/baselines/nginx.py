@@ -47,10 +47,10 @@ def _values(subject: Subject, directive: str) -> list[str]:
     ]
 
 
-def _number(text: str) -> int:
-    """The last number of a value: bytes, or seconds."""
-    size, unit = re.fullmatch(r"(\d+)([a-z]?)", text.split()[-1].lower()).groups()  # type: ignore[union-attr]
-    return int(size) * UNITS[unit]
+def _number(text: str) -> int | None:
+    """The last number of a value: bytes, or seconds; None where it is no number."""
+    found = re.fullmatch(r"(\d+)([a-z]?)", text.split()[-1].lower())
+    return int(found[1]) * UNITS[found[2]] if found and found[2] in UNITS else None
 
 
 def _at_most(subject: Subject, most: dict[str, int]) -> Iterable[str]:
@@ -59,7 +59,10 @@ def _at_most(subject: Subject, most: dict[str, int]) -> Iterable[str]:
         if not values:
             yield f"{directive} is not set"
         for value in values:
-            if _number(value) > limit:
+            number = _number(value)
+            if number is None:
+                yield f"{directive} is {value}, which is no number"
+            elif number > limit:
                 yield f"{directive} is {value}, and {limit} is the most"
 
 

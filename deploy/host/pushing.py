@@ -56,7 +56,7 @@ def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Releas
     """Lay out and seal a release from objects that are all in the store.
 
     Args:
-        manifest: what the controller built (deploy/build.py writes it).
+        manifest: what the controller built (deploy/artifact.py writes it).
 
     Returns:
         The sealed release; not started, not live.

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy import artifact as trees
 from deploy import build as module
-from deploy.build import Artifact, Platform, build
+from deploy import kept
+from deploy.artifact import Artifact, Platform
+from deploy.build import build
 from deploy.errors import Refused
 from deploy.host import objects
 from deploy.revision import Revision, resolve
@@ -127,19 +130,19 @@ def test_a_kept_folder_is_whole_or_not_there(tmp_path: Path, movable: bool) -> N
 
     path = tmp_path / "cache" / "kept"
     with pytest.raises(Refused):
-        module._kept(path, make, movable)
+        kept.kept(path, make, movable)
     if movable:
         assert list((tmp_path / "cache").iterdir()) == []
     for _ in range(2):
-        assert module._kept(path, make, movable) == path
+        assert kept.kept(path, make, movable) == path
         assert {"half", "whole"} <= {p.name for p in path.iterdir()}
     assert len(made) == 2
     assert path.stat().st_mode & 0o777 == 0o755
 
 
 def test_only_the_builds_used_last_are_kept(tmp_path: Path) -> None:
-    for number in [*range(module.KEPT_BUILDS), 0, 9]:
-        module._kept(tmp_path / str(number), lambda folder: None)
+    for number in [*range(kept.KEPT_BUILDS), 0, 9]:
+        kept.kept(tmp_path / str(number), lambda folder: None)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "2", "3", "4", "9"]
 
 
@@ -153,7 +156,7 @@ def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
     (source / "manage.py").write_text("#!/usr/bin/env python\n")
     (source / "manage.py").chmod(0o755)
     blobs: dict[str, Path] = {}
-    tree = module._tree(source, blobs)
+    tree = trees.tree_of(source, blobs)
     assert sorted(tree) == ["a/text.py", "link.py", "manage.py", "same.py"]
     assert tree["a/text.py"] == tree["same.py"] == tree["link.py"]
     assert [name for name in blobs if name.endswith("x")] == [tree["manage.py"]]
@@ -173,14 +176,14 @@ def test_a_link_that_would_be_lost_or_leak_is_refused(tmp_path: Path, leads_to: 
     (tmp_path / "source/folder/x.py").touch()
     (tmp_path / "source/link").symlink_to(leads_to)
     with pytest.raises(Refused, match=f"link is a link to {leads_to}"):
-        module._tree(tmp_path / "source", {})
+        trees.tree_of(tmp_path / "source", {})
 
 
 def test_static_files_get_a_smaller_twin_where_it_pays(tmp_path: Path) -> None:
     def twin(name: str, content: bytes) -> Path | None:
         path = tmp_path / name
         path.write_bytes(content)
-        return module._compressed(tmp_path / "cache", path, name)
+        return trees._compressed(tmp_path / "cache", path, name)
 
     assert twin("small.css", b"a {}") is None
     assert twin("photo.webp", b"a" * 9999) is None

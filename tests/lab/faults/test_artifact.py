@@ -14,7 +14,7 @@ from tests.lab.site import Site
 pytestmark = pytest.mark.slow
 
 GROUP = "A damaged or hostile artifact"
-BUILD = "deploy/build.py"
+BUILD = "deploy/artifact.py"
 # The clone's own engine packs badly; the droplet has to notice.
 BAD_PACK = """
 

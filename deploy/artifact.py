@@ -1,0 +1,190 @@
+"""An artifact: trees of object names, and where each object's bytes are."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import tarfile
+import zlib
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import Refused
+from deploy.revision import Revision
+
+COMPRESSED_SUFFIXES = (".css", ".js", ".mjs", ".svg", ".html", ".json", ".txt", ".xml", ".map")
+COMPRESSED_FROM_BYTES = 500
+# Object names of the packages, beside them: thousands of files need not be read at each build.
+TREE = ".tree.json"
+# Reads migrations on the droplet, where the database is; it is no part of the project.
+JUDGE = ("django-migration-linter", "appdirs", "toml")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """The droplet's Python ("3.13") and machine ("x86_64")."""
+
+    python: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A built revision: trees of object names, and where each object's bytes are.
+
+    ``digest`` is of what would run, not of who built it: equal digests are equal releases.
+    """
+
+    revision: Revision
+    source: Path
+    digest: str
+    manifest: Mapping[str, Any]
+    blobs: Mapping[str, Path]
+    warnings: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all objects together."""
+        return sum(self.manifest["sizes"].values())
+
+    def compressed_manifest(self, locks: Container[str]) -> bytes:
+        """What the droplet is told, without the packages of a lock that it has already."""
+        told = dict(self.manifest)
+        if told["lock"] in locks:
+            told["venv"] = {}
+        trees = (told[tree] for tree in ("app", "static", "assets", "judge", "sbom", "venv"))
+        named = {name for tree in trees for name in tree.values()}
+        told["sizes"] = {name: told["sizes"][name] for name in named}
+        return zlib.compress(json.dumps(told).encode())
+
+    def pack(self, names: Iterable[str], folder: Path) -> Path:
+        """A gzipped tar of the named objects, as a file in ``folder``."""
+        path = folder / "pack.tar.gz"
+        with tarfile.open(path, "w:gz", compresslevel=5, dereference=True) as tar:
+            for name in names:
+                tar.add(self.blobs[name], arcname=name)
+        return path
+
+
+def assemble(
+    cache: Path,
+    revision: Revision,
+    source: Path,
+    packages: Path,
+    listed: Path,
+    collected: Path,
+    facts: Mapping[str, Any],
+    lock: str,
+    droplet: Platform,
+    warnings: tuple[str, ...],
+) -> Artifact:
+    """Name every file of a build by its content.
+
+    Args:
+        cache: where compressed twins of static files are kept.
+        source: the exported revision; packages, listed (the SBOM) and collected: made of it.
+        facts: what the project said of itself (deploy/in_project.py).
+    """
+    blobs: dict[str, Path] = {}
+    files = collected / "files"
+    names = {str(p.relative_to(files)): p for p in sorted(files.rglob("*")) if p.is_file()}
+    app = tree_of(source, blobs)
+    if facts["manifest"]:
+        place = Path(facts["static_root"]).resolve().relative_to(source.resolve())
+        path = names.pop(facts["manifest"])
+        app[str(place / facts["manifest"])] = _object(path, blobs)
+    hashed = set(facts["hashed"])
+    assets, static = {}, {}
+    for name, path in names.items():
+        if name.removesuffix(".gz").removesuffix(".br") not in hashed:
+            static[name] = _object(path, blobs)
+            continue
+        assets[name] = _object(path, blobs)
+        squeezed = None if f"{name}.gz" in names else _compressed(cache, path, assets[name])
+        if squeezed:
+            assets[f"{name}.gz"] = _object(squeezed, blobs)
+    trees = {
+        "app": app,
+        "static": static,
+        "assets": assets,
+        "venv": _packages_tree(packages, blobs),
+    }
+    judge = {str(path): _object(Path(path.locate()), blobs) for path in _judge_files()}
+    digest = digest_of([json.dumps(trees, sort_keys=True), lock, droplet.python])
+    manifest = {
+        **trees,
+        "judge": judge,
+        "sbom": tree_of(listed, blobs),
+        "revision": revision.commit,
+        "subject": revision.subject,
+        "author": revision.author,
+        "artifact": digest,
+        "lock": lock,
+        "python": droplet.python,
+        "migrations": facts["migrations"],
+        "static_url": facts["static_url"],
+        "processes": facts["processes"],
+        "sizes": {name: path.stat().st_size for name, path in blobs.items()},
+    }
+    return Artifact(revision, source, digest, manifest, blobs, warnings)
+
+
+def _judge_files() -> list[metadata.PackagePath]:
+    """django-migration-linter and what it needs beside Django, as they are installed here."""
+    files = (file for name in JUDGE for file in metadata.distribution(name).files or ())
+    return [file for file in files if file.suffix == ".py"]
+
+
+def _packages_tree(packages: Path, blobs: dict[str, Path]) -> dict[str, str]:
+    """The packages' object names, as they were when they were installed."""
+    tree: dict[str, str] = json.loads((packages / TREE).read_text())
+    for path, name in tree.items():
+        blobs.setdefault(name, packages / path)
+    return tree
+
+
+def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:
+    paths = [p for p in sorted(folder.rglob("*")) if p.suffix != ".pyc"]
+    for path in filter(Path.is_symlink, paths):
+        leads = path.resolve()
+        if not leads.is_relative_to(folder.resolve()) or not leads.is_file():
+            name = path.relative_to(folder)
+            raise Refused(
+                f"{name} is a link to {path.readlink()}, which is no file of the project. "
+                "Commit what it leads to instead"
+            )
+    paths = [path for path in paths if path.is_file()]
+    return {str(path.relative_to(folder)): _object(path, blobs) for path in paths}
+
+
+def _object(path: Path, blobs: dict[str, Path]) -> str:
+    with path.open("rb") as file:
+        name = hashlib.file_digest(file, "sha256").hexdigest()
+    if os.access(path, os.X_OK):
+        name += "x"
+    blobs.setdefault(name, path)
+    return name
+
+
+def _compressed(cache: Path, path: Path, name: str) -> Path | None:
+    """The gzipped twin of a file for Nginx's gzip_static, or None when it saves little."""
+    size = path.stat().st_size
+    if path.suffix not in COMPRESSED_SUFFIXES or size < COMPRESSED_FROM_BYTES:
+        return None
+    twin = cache / "gzip" / name
+    if not twin.exists():
+        twin.parent.mkdir(parents=True, exist_ok=True)
+        draft = twin.with_name(f".{name}.{os.getpid()}")
+        draft.write_bytes(gzip.compress(path.read_bytes(), compresslevel=9, mtime=0))
+        draft.rename(twin)
+    return twin if twin.stat().st_size < size * 0.95 else None
+
+
+def digest_of(parts: Iterable[str]) -> str:
+    """A name for texts in an order; equal texts, equal name."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

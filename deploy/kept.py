@@ -1,0 +1,56 @@
+"""Folders that builds made and later builds use again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+KEPT_BUILDS = 5
+
+
+def kept(path: Path, make: Callable[[Path], None], movable: bool = True) -> Path:
+    """The folder ``path``, made by ``make`` when it is not there, whole or not at all.
+
+    Args:
+        movable: False for folders that know their own path (virtual environments); a marker
+            file then says that they are whole.
+    """
+    marker = path / ".whole"
+    if path.exists() and (movable or marker.exists()):
+        _use(path)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if movable:
+        draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            make(draft)
+            draft.chmod(0o755)
+            # Another build may have been faster; its result is the same.
+            if not path.exists():
+                draft.rename(path)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+        make(path)
+        marker.touch()
+    _use(path)
+    _forget_old(path.parent)
+    return path
+
+
+def _use(path: Path) -> None:
+    """Used now. The kernel's own stamp is as coarse as its clock's tick: two in one would tie."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+
+
+def _forget_old(folder: Path) -> None:
+    """Keep the builds used last."""
+    kept = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    for path in kept[:-KEPT_BUILDS]:
+        shutil.rmtree(path, ignore_errors=True)
