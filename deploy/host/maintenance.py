@@ -69,6 +69,12 @@ def read(layout: Layout) -> Maintenance | None:
     return Maintenance(**{**values, "allow": tuple(values["allow"])})
 
 
+def closed_since(ctx: Context) -> str | None:
+    """Since when visitors are kept out, as they see it: an older playbook may have run since."""
+    state = read(ctx.layout)
+    return state.since if state and _problem(ctx) is None else None
+
+
 def begin(ctx: Context, message: str, allow: Sequence[str]) -> dict[str, Any]:
     """Show visitors a page with the message ("" for a general one). Needs the lock.
 
@@ -100,7 +106,7 @@ def begin(ctx: Context, message: str, allow: Sequence[str]) -> dict[str, Any]:
     audit.append(layout, audit.MAINTENANCE_ON, "", who=ctx.who, **facts)
     _point(layout, folder)
     tidy(layout)
-    problem = _problem(ctx, make_page(text))
+    problem = _problem(ctx)
     if problem:
         _remove(ctx, cause=problem)
         raise BackedOut(
@@ -206,13 +212,14 @@ def _remove(ctx: Context, **facts: Any) -> None:
     tidy(ctx.layout)
 
 
-def _problem(ctx: Context, page: str) -> str | None:
+def _problem(ctx: Context) -> str | None:
     """Why a visitor does not get the page, or None. Without Nginx there is nobody who gets more."""
+    page = (ctx.layout.maintenance_on / "page.html").read_bytes()
     try:
         answer = health.ask_public(ctx.site.domain, "/", ASK_SECONDS, source=STRANGER)
     except (OSError, http.client.HTTPException) as error:
         ctx.reporter.event(phase="maintenance", note=f"Nginx does not answer now ({error})")
         return None
-    if answer.status == 503 and answer.body == page.encode():
+    if answer.status == 503 and answer.body == page:
         return None
     return f"https://{ctx.site.domain}/ answered {answer.status} and something else"

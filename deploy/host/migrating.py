@@ -48,8 +48,7 @@ def migrate(
         return []
     names = [migration["name"] for migration in pending]
     if current:
-        closed = maintenance.read(ctx.layout)
-        closed_since = closed.since if closed else None
+        closed_since = maintenance.closed_since(ctx)
         why = plan.judge_breaking(pending, current.id, allow_breaking, closed_since)
         if why:
             phase.note(why)

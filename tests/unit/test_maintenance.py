@@ -142,6 +142,22 @@ def test_an_nginx_of_before_is_told_apart_and_the_command_named(room: Path) -> N
         assert events(ctx) == [audit.MAINTENANCE_ON, audit.MAINTENANCE_OFF]
 
 
+def test_visitors_are_kept_out_when_they_say_so(room: Path) -> None:
+    with droplet(room) as ctx:
+        assert maintenance.closed_since(ctx) is None
+        begun = maintenance.begin(ctx, "", [])
+        assert maintenance.closed_since(ctx) == begun["since"]
+        # The page may be one of an older release tool.
+        (ctx.layout.maintenance_on / "page.html").write_text("Come back soon")
+        assert maintenance.closed_since(ctx) == begun["since"]
+    # Somebody ran an older playbook since.
+    ctx.layout.socket(RELEASE.id).unlink()
+    ctx.layout.socket(RELEASE.id).parent.rmdir()
+    with droplet(room, knows=False) as ctx:
+        assert maintenance.read(ctx.layout)
+        assert maintenance.closed_since(ctx) is None
+
+
 def test_without_nginx_it_is_on_for_when_that_comes_back(room: Path) -> None:
     with droplet(room) as ctx:
         ctx.layout.socket(RELEASE.id).unlink()
