@@ -3,11 +3,15 @@
 import json
 import shlex
 
+import pytest
+
 from tests.lab.faults.conftest import NewRow
 from tests.lab.faults.inside import APP, LAYOUT, wait_until_free, whole
 from tests.lab.faults.invariants import check_after
 from tests.lab.faults.visitors import Visitors, describe, lost
 from tests.lab.site import Site
+
+pytestmark = pytest.mark.slow
 
 # The release tool, which kills itself before the file or folder that it would touch as its nth.
 TOOL = f"""
