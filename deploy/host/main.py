@@ -26,6 +26,7 @@ from deploy.host.verifying import verify
 from deploy.host.wire import Wire
 
 NICENESS = 10
+INTERRUPTED = 130
 
 
 def main(argv: list[str]) -> int:
@@ -135,6 +136,10 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"{args.command}: {error}. Run it with sudo", file=sys.stderr)
         return Refused.exit_code
+    except KeyboardInterrupt:
+        # Of a rollback it is a request; everything else can be left where it stands.
+        print(f"{args.command}: interrupted. Look: slipway {args.app} status", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _context(
