@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import config, host, patch, release
+from deploy.cli import config, host, maintenance, patch, release
 from lab import tasks as lab
 
 namespace = Collection(
@@ -23,4 +23,5 @@ namespace = Collection(
     audit,
 )
 namespace.add_collection(Collection("config", config.rotate))
+namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
 namespace.add_collection(Collection.from_module(lab, name="lab"))

@@ -64,18 +64,27 @@ class Session:
         self._channel.close()
         self._connection.close()
 
-    def open(self, command: str, lock: bool, wait: bool = False) -> dict[str, Any]:
+    def open(
+        self, command: str, lock: bool, wait: bool = False, recover: bool = True
+    ) -> dict[str, Any]:
         """Begin; returns the droplet's facts (reading.facts on the host side).
 
         Args:
             command: what is going to be done, for the lock and the audit log.
             lock: keep others from deploying until the session ends.
             wait: wait for the lock instead of refusing.
+            recover: with the lock, first put right what a killed run left behind.
 
         Raises:
             Refused: never provisioned, or somebody else holds the lock.
         """
-        opening = {"who": who(), "command": command, "lock": lock, "wait": wait}
+        opening = {
+            "who": who(),
+            "command": command,
+            "lock": lock,
+            "wait": wait,
+            "recover": recover,
+        }
         try:
             # A shell that has no tool to start may be gone before it is written to.
             self._send(opening)

@@ -61,6 +61,7 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
     revision = _revision(request)
     ahead = _Ahead(request, revision)
     with _session(request, console, lock=True) as (session, facts):
+        _tell_of_maintenance(facts, console)
         artifact = _build(facts, console, ahead)
         if _is_live(artifact, facts):
             return {"changed": False, "release": facts["current"], "url": _url(request)}
@@ -80,7 +81,8 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
 
 def switch(request: Request, console: Console) -> dict[str, Any]:
     """The rest of a journey that was stopped: the release pushed last goes live."""
-    with _session(request, console, lock=True) as (session, _):
+    with _session(request, console, lock=True) as (session, facts):
+        _tell_of_maintenance(facts, console)
         release = _newest(session, request.target, ("staged", "pushed"))
         done: dict[str, Any] = session.call("activate", {"release": release["id"]})
     return {"url": _url(request), **done}
@@ -113,7 +115,8 @@ def rollback(
     request: Request, console: Console, release: str | None, reverse: bool, restore: bool
 ) -> dict[str, Any]:
     """Back to a release that was live and healthy."""
-    with _session(request, console, lock=True) as (session, _):
+    with _session(request, console, lock=True) as (session, facts):
+        _tell_of_maintenance(facts, console)
         done: dict[str, Any] = session.call(
             "rollback", {"release": release, "reverse": reverse, "restore": restore}
         )
@@ -159,6 +162,16 @@ def verify(request: Request, console: Console) -> None:
         )
 
 
+def maintenance(request: Request, console: Console, switch: str, **options: Any) -> dict[str, Any]:
+    """Keep visitors out ("on"), or let them in again ("off").
+
+    Nothing is put right before that: visitors come first, and a release may be what is broken.
+    """
+    with _session(request, console, lock=True, recover=False) as (session, _):
+        done: dict[str, Any] = session.call(f"maintenance {switch}", options)
+    return done
+
+
 @contextmanager
 def locked(request: Request, console: Console) -> Iterator[dict[str, Any]]:
     """Keep deploys away while the block runs; gives the droplet's facts."""
@@ -168,7 +181,7 @@ def locked(request: Request, console: Console) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _session(
-    request: Request, console: Console, lock: bool
+    request: Request, console: Console, lock: bool, recover: bool = True
 ) -> Iterator[tuple[Session, dict[str, Any]]]:
     """The conversation with the droplet, and its facts; opening it is a phase of its own."""
     with ExitStack() as stack:
@@ -177,7 +190,7 @@ def _session(
             from deploy.runner import Session
 
             session = stack.enter_context(Session(request.target, console.event))
-            facts = session.open(request.command, lock, request.wait)
+            facts = session.open(request.command, lock, request.wait, recover)
             _check_clock(facts, request.target)
             _warn_of_certificate(facts, console)
         yield session, facts
@@ -274,6 +287,16 @@ def _warn_of_certificate(facts: dict[str, Any], console: Console) -> None:
         console.note(
             f"the certificate expired on {certificate['not_after'][:10]}, and visitors are warned "
             "off. Run: ansible-playbook site.yml"
+        )
+
+
+def _tell_of_maintenance(facts: dict[str, Any], console: Console) -> None:
+    """Whoever deploys should know that visitors do not see it yet."""
+    found = facts["maintenance"]
+    if found:
+        console.note(
+            f"maintenance has been on since {found['since'][:19]} UTC, by {found['who']}: visitors "
+            "are kept out until somebody runs invoke maintenance.off"
         )
 
 

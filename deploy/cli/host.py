@@ -20,7 +20,7 @@ from deploy.stages import Request
 
 @task()
 def status(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
-    """Show what is live, its units, certificate, disk, memory and database."""
+    """Show what is live, maintenance, units, certificate, disk, memory and database."""
     request = Request(ROOT, read_target(ROOT, env), "invoke status")
     found = stages.ask(request, console, "status")
     console.result(_table(found), found)
@@ -59,6 +59,8 @@ def _table(found: dict[str, Any]) -> Table:
         table.add_row("live", f"{current['id']}  {current['subject']}  {since}")
     else:
         table.add_row("live", "nothing yet. Run: invoke deploy")
+    if found["maintenance"]:
+        table.add_row("maintenance", _maintenance(found["maintenance"]))
     if found["deploying"]:
         table.add_row("lock", found["deploying"])
     for unit in found["units"]:
@@ -73,6 +75,11 @@ def _table(found: dict[str, Any]) -> Table:
         told = size(database["bytes"]) if database["bytes"] else database.get("problem", "unknown")
         table.add_row("database", told)
     return table
+
+
+def _maintenance(found: dict[str, Any]) -> str:
+    let_in = f"; let in: {', '.join(found['allow'])}" if found["allow"] else ""
+    return f"on, since {age(found['since'])} ago, by {found['who']}{let_in}: {found['message']}"
 
 
 def _certificate(certificate: dict[str, Any] | None) -> str:

@@ -25,6 +25,9 @@ INTERRUPTED = "interrupted"
 REVERSED = "reversed"
 ROLLED_BACK = "rolled back"
 PRUNED = "pruned"
+# These two are about the site: no release has a part in them.
+MAINTENANCE_ON = "maintenance on"
+MAINTENANCE_OFF = "maintenance off"
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def fold(entries: Iterable[Mapping[str, Any]]) -> dict[str, Past]:
     taken_back: dict[str, str | None] = {}
     for entry in entries:
         event, release_id = entry["event"], entry["release"]
+        if not release_id:
+            continue
         past = replace(
             pasts.get(release_id, Past()), event=event, at=entry["at"], who=entry.get("who", "")
         )

@@ -65,15 +65,16 @@ class _Local(http.client.HTTPSConnection):
     deployable. `invoke status` tells about the certificate.
     """
 
-    def __init__(self, domain: str, timeout: float) -> None:
+    def __init__(self, domain: str, timeout: float, source: str) -> None:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         super().__init__(domain, timeout=timeout, context=context)
         self._ssl_context = context
+        self._source = (source, 0) if source else None
 
     def connect(self) -> None:
-        plain = socket.create_connection(("127.0.0.1", 443), timeout=self.timeout)
+        plain = socket.create_connection(("127.0.0.1", 443), self.timeout, self._source)
         self.sock = self._ssl_context.wrap_socket(plain, server_hostname=self.host)
 
 
@@ -82,9 +83,12 @@ def ask_instance(socket_path: Path, domain: str, path: str, timeout: float) -> A
     return _ask(_Unix(socket_path, timeout), domain, path)
 
 
-def ask_public(domain: str, path: str, timeout: float) -> Answer:
-    """GET through Nginx, as a visitor. Raises OSError or http.client.HTTPException."""
-    return _ask(_Local(domain, timeout), domain, path)
+def ask_public(domain: str, path: str, timeout: float, source: str = "") -> Answer:
+    """GET through Nginx, as a visitor, from the address ``source`` if one is given.
+
+    Raises OSError or http.client.HTTPException.
+    """
+    return _ask(_Local(domain, timeout, source), domain, path)
 
 
 def _ask(connection: http.client.HTTPConnection, domain: str, path: str) -> Answer:

@@ -47,6 +47,15 @@ class Layout:
         return self.root / "restore-points"
 
     @property
+    def maintenance(self) -> Path:
+        return self.root / "maintenance"
+
+    @property
+    def maintenance_on(self) -> Path:
+        """While maintenance is on: a link to the folder of its page."""
+        return self.maintenance / "on"
+
+    @property
     def audit_log(self) -> Path:
         return self.root / "deploys.jsonl"
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import lock, operations, reading
+from deploy.host import lock, maintenance, operations, reading
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused, SlipwayError
 from deploy.host.events import JsonReporter, TextReporter
@@ -26,6 +26,7 @@ from deploy.host.verifying import verify
 from deploy.host.wire import Wire
 
 NICENESS = 10
+INTERRUPTED = 130
 
 
 def main(argv: list[str]) -> int:
@@ -46,16 +47,39 @@ def main(argv: list[str]) -> int:
         "--restore", action="store_true", help="put the database back to before its migrations"
     )
     back.add_argument("--wait", action="store_true", help="wait while a deploy runs")
+    _add_maintenance(commands.add_parser("maintenance", help="keep visitors out, or let them in"))
     commands.add_parser("verify", help="compare all files with what was pushed")
     args = parser.parse_args(argv)
     os.umask(0o022)
     return serve(args.app) if args.command == "serve" else run(args)
 
 
+def _add_maintenance(parser: argparse.ArgumentParser) -> None:
+    switch = parser.add_subparsers(dest="switch", required=True)
+    on = switch.add_parser(
+        "on",
+        help="visitors get a page with status 503",
+        epilog="example: slipway locallibrary maintenance on --message 'Back at noon.' "
+        "--allow 203.0.113.7",
+    )
+    on.add_argument("--message", default="", help="what the page says")
+    on.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a single address, IPv4 or IPv6, that sees the site; may be given several times",
+    )
+    off = switch.add_parser("off", help="visitors see the site again")
+    for command in (on, off):
+        command.add_argument("--wait", action="store_true", help="wait while a deploy runs")
+
+
 def serve(app: str) -> int:
     """Take commands from the controller until it says no more.
 
-    The first command is ``open``: it takes the lock, or not, and is answered with the facts.
+    The first command is ``open``: it takes the lock, or not, puts right what a killed run left
+    behind, or not, and is answered with the facts.
     A controller that goes away ends the tool between two commands, never inside one.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -71,7 +95,8 @@ def serve(app: str) -> int:
             ctx = _context(app, reporter, opening["who"], opening["command"], wire.cancel)
             if opening["lock"]:
                 _lock(stack, ctx, wait=opening["wait"])
-                recover(ctx)
+                if opening["recover"]:
+                    recover(ctx)
             reporter.event(result=reading.facts(ctx))
             while (command := wire.command()) is not None:
                 reporter.event(result=_serve_one(ctx, wire, command))
@@ -102,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
                 signal.signal(signal.SIGINT, lambda *_: ctx.cancel.set())
                 _lock(stack, ctx, wait=args.wait)
                 recover(ctx)
+            elif args.command == "maintenance":
+                _lock(stack, ctx, wait=args.wait)
             return _COMMANDS[args.command](ctx, args)
     except SlipwayError as error:
         print(f"{args.command}: {error.message}", *error.detail, sep="\n  ", file=sys.stderr)
@@ -109,6 +136,10 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"{args.command}: {error}. Run it with sudo", file=sys.stderr)
         return Refused.exit_code
+    except KeyboardInterrupt:
+        # Of a rollback it is a request; everything else can be left where it stands.
+        print(f"{args.command}: interrupted. Look: slipway {args.app} status", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _context(
@@ -150,6 +181,10 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "releases": lambda ctx, command: reading.releases(ctx),
     "status": lambda ctx, command: reading.status(ctx),
     "verify": lambda ctx, command: verify(ctx),
+    "maintenance on": lambda ctx, command: maintenance.begin(
+        ctx, command["message"], command["allow"]
+    ),
+    "maintenance off": lambda ctx, command: maintenance.end(ctx),
 }
 
 
@@ -175,6 +210,15 @@ def _status(ctx: Context, args: argparse.Namespace) -> int:
     return 0
 
 
+def _maintenance(ctx: Context, args: argparse.Namespace) -> int:
+    if args.switch == "on":
+        told = maintenance.told_on(maintenance.begin(ctx, args.message, args.allow))
+    else:
+        told = maintenance.told_off(maintenance.end(ctx))
+    print(told)
+    return 0
+
+
 def _verify(ctx: Context, args: argparse.Namespace) -> int:
     wrong = verify(ctx)["differing"]
     print(*wrong, f"{len(wrong)} files differ from what was pushed.", sep="\n")
@@ -185,6 +229,7 @@ _COMMANDS = {
     "rollback": _rollback,
     "releases": _releases,
     "status": _status,
+    "maintenance": _maintenance,
     "verify": _verify,
 }
 

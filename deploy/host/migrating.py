@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.host import audit, project, restoring
+from deploy.host import audit, maintenance, plan, project, restoring
 from deploy.host.context import Context
 from deploy.host.errors import BackedOut, NeedsYou, Refused, SlipwayError
 from deploy.host.events import Phase
@@ -29,7 +29,8 @@ def migrate(
     the database: the gate's readiness check still would see a migration that is missing.
 
     Args:
-        allow_breaking: apply also what the release that serves cannot live with.
+        allow_breaking: apply also what the release that serves cannot live with; while maintenance
+            is on this needs no leave.
 
     Raises:
         Refused: DEBUG is on, no allowed hosts, or a migration breaks the release that serves.
@@ -46,8 +47,11 @@ def migrate(
         phase.note("no new ones")
         return []
     names = [migration["name"] for migration in pending]
-    if current and not allow_breaking:
-        _check_breaking(pending, current)
+    if current:
+        closed_since = maintenance.closed_since(ctx)
+        why = plan.judge_breaking(pending, current.id, allow_breaking, closed_since)
+        if why:
+            phase.note(why)
     if found["applied"]:
         _show(pending, phase)
         point = restoring.take(ctx, release)
@@ -133,18 +137,6 @@ def _check_settings(found: dict[str, Any]) -> None:
         raise Refused(
             f"ALLOWED_HOSTS is {found['allowed_hosts']}: name the site's domains in the "
             "inventory and run: ansible-playbook site.yml"
-        )
-
-
-def _check_breaking(pending: Sequence[Mapping[str, Any]], current: Release) -> None:
-    breaking = [migration for migration in pending if migration["breaks"]]
-    if breaking:
-        findings = [f"{m['name']}: {message}" for m in breaking for message in m["breaks"]]
-        raise Refused(
-            f"{len(breaking)} migrations would break {current.id}, which serves while they run "
-            "and after a rollback. Split them (add first, remove with a later release), or accept "
-            "that: invoke deploy --allow-breaking",
-            findings,
         )
 
 

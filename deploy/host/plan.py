@@ -83,6 +83,40 @@ def newest_migrated(
     )
 
 
+def judge_breaking(
+    pending: Sequence[Mapping[str, Any]], current: str, allowed: bool, closed_since: str | None
+) -> str | None:
+    """Whether migrations may be applied that the release ``current`` cannot live with.
+
+    Args:
+        pending: the migrations: ``name``, and what each ``breaks``.
+        allowed: somebody said --allow-breaking.
+        closed_since: since when maintenance keeps visitors out; None: they are served.
+
+    Returns:
+        None, or why they go ahead although nobody said so.
+
+    Raises:
+        Refused: they would break what visitors see.
+    """
+    breaking = [migration for migration in pending if migration["breaks"]]
+    if not breaking or allowed:
+        return None
+    names = ", ".join(migration["name"] for migration in breaking)
+    if closed_since:
+        return (
+            f"{current} cannot live with {names}: applied all the same, because maintenance has "
+            f"been on since {closed_since[:19]} UTC and visitors are kept out"
+        )
+    findings = [f"{m['name']}: {message}" for m in breaking for message in m["breaks"]]
+    raise Refused(
+        f"{len(breaking)} migrations would break {current}, which serves while they run and after "
+        "a rollback. Split them (add first, remove with a later release), or keep visitors out "
+        "meanwhile: invoke maintenance.on, or accept that: invoke deploy --allow-breaking",
+        findings,
+    )
+
+
 def staged(pasts: Mapping[str, Past]) -> set[str]:
     """Releases that run beside the live one and wait for `invoke switch`."""
     return {release for release, past in pasts.items() if past.event == STAGED}

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, lock, pushing
+from deploy.host import audit, lock, maintenance, pushing
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import SlipwayError
@@ -49,6 +49,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "locks": pushing.whole_venvs(ctx.layout),
         "now": datetime.now(UTC).timestamp(),
         "certificate": _certificate(ctx.site.domain),
+        "maintenance": _maintenance(ctx),
     }
 
 
@@ -66,6 +67,7 @@ def status(ctx: Context) -> dict[str, Any]:
         "url": f"https://{ctx.site.domain}/",
         "current": {**release.to_json(), "since": past.at} if release else None,
         "deploying": lock.holder(ctx.layout.lock),
+        "maintenance": _maintenance(ctx),
         "units": [{"release": unit, **vars(ctx.units.state(unit))} for unit in ctx.units.loaded()],
         "failed_units": _failed_units(),
         "certificate": _certificate(ctx.site.domain),
@@ -73,6 +75,11 @@ def status(ctx: Context) -> dict[str, Any]:
         "memory": memory,
         "database": _database(ctx, release),
     }
+
+
+def _maintenance(ctx: Context) -> dict[str, Any] | None:
+    found = maintenance.read(ctx.layout)
+    return found.to_json() if found else None
 
 
 def _state(release: Release, past: Past, current: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.host import audit, health
+from deploy.host import audit, health, maintenance
 from deploy.host.context import Context
 from deploy.host.events import Phase, phase
 from deploy.host.plan import staged
@@ -23,6 +23,7 @@ def recover(ctx: Context) -> None:
     """
     layout = ctx.layout
     (layout.root / ".current").unlink(missing_ok=True)
+    maintenance.tidy(layout)
     if current_id(layout) is not None:
         _revive(ctx)
         _judge(ctx)

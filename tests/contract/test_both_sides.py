@@ -88,3 +88,7 @@ def test_nginx_asks_the_release_that_current_points_to() -> None:
     text = "".join(path.read_text() for path in templates)
     upstream = f"{layout.current}/run/web.sock".replace("/srv/locallibrary", "{{ nginx_root }}")
     assert f"unix:{upstream}" in text
+    # And it looks for the page of maintenance where the release tool puts that.
+    on = str(layout.maintenance_on).replace("/srv/locallibrary", "{{ nginx_root }}")
+    assert f"(-f {on}/page.html)" in text
+    assert f"(-f {on}/allow/$remote_addr)" in text

@@ -147,9 +147,58 @@ def test_a_get_whose_worker_died_is_asked_once_more() -> None:
 
 def test_no_release_is_a_503_that_says_when_to_come_back() -> None:
     _, https = site()
-    assert https.block("location", "/").values("error_page") == [("502", "=", "@unavailable")]
+    assert ("502", "=", "@unavailable") in https.block("location", "/").values("error_page")
     assert https.block("location", "@unavailable").values("return")[0][0] == "503"
     assert ("Retry-After", "$locallibrary_retry_after", "always") in https.values("add_header")
+
+
+def test_an_answer_of_our_own_is_not_kept_and_an_error_of_a_file_neither() -> None:
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW))
+    choice = tree.block("map", "$status", "$locallibrary_cache_control").directives
+    (pattern,) = [words[0] for words in choice if words[0] != "default"]
+    fits = re.compile(pattern.removeprefix("~")).search
+    said = [status for status in ("200", "206", "304", "404", "429", "500", "503") if fits(status)]
+    assert said == ["200", "206", "304", "503"]
+    _, https = site()
+    assert ("Cache-Control", "$locallibrary_cache_control", "always") in https.values("add_header")
+    for words in (("location", "@unavailable"), ("location", "=", "/.slipway/maintenance")):
+        assert ("$cache_control", "no-store") in https.block(*words).values("set")
+
+
+def test_maintenance_is_a_page_that_is_looked_for_before_anything_else() -> None:
+    _, https = site()
+    on = "/srv/locallibrary/maintenance/on"
+    looked_for = [block for block in https.blocks if block.words[0] == "if"]
+    assert [(block.words[1:], block.values("set")) for block in looked_for] == [
+        (("(-f", f"{on}/page.html)"), [("$closed", "1")]),
+        (("(-f", f"{on}/allow/$remote_addr)"), [("$closed", "")]),
+        (("($locallibrary_let_in)",), [("$closed", "")]),
+    ]
+    pages = https.block("location", "/")
+    assert pages.block("if", "($closed)").directives == [("return", "503")]
+    assert ("503", "/.slipway/maintenance") in pages.values("error_page")
+    page = https.block("location", "=", "/.slipway/maintenance")
+    assert page.values("alias") == [(f"{on}/page.html",)]
+    assert ("internal",) in page.directives
+    assert ("$retry_after", "300") in page.values("set")
+    # Files are for everybody, and no place but the pages' asks whether the site is closed.
+    closing = [block.words for block in https.blocks if block.blocks]
+    assert closing == [("location", "/")]
+
+
+def test_maintenance_keeps_neither_monitors_nor_the_droplet_out() -> None:
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW, nginx_health_paths=["/up"]))
+    let_in = tree.block("map", "$uri", "$locallibrary_let_in").directives
+    assert let_in == [("/up", "1"), ("default", "$locallibrary_itself")]
+    itself = tree.block("map", "$remote_addr $server_addr", "$locallibrary_itself").directives
+    (pattern,) = [words[0] for words in itself if words[0] != "default"]
+    fits = re.compile(pattern.removeprefix("~")).search
+    assert fits("127.0.0.1 127.0.0.1")
+    assert fits("2001:db8::1 2001:db8::1")
+    # Where the release tool comes from when it wants to see what visitors see.
+    assert not fits("127.0.0.2 127.0.0.1")
+    assert not fits("10.0.0.1 10.0.0.11")
+    assert not fits("110.0.0.1 10.0.0.1")
 
 
 def test_hashed_files_outlive_their_release_and_others_do_not() -> None:

@@ -53,7 +53,7 @@ class Nginx(health._Unix):
 
     socket_path: Path
 
-    def __init__(self, domain: str, timeout: float) -> None:
+    def __init__(self, domain: str, timeout: float, source: str) -> None:
         super().__init__(self.socket_path, timeout)
 
 

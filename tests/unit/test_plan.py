@@ -11,7 +11,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from deploy.host import audit
 from deploy.host.audit import Past, fold
 from deploy.host.errors import Refused
-from deploy.host.plan import named_target, newest_migrated, prunable, rollback_target, staged
+from deploy.host.plan import (
+    judge_breaking,
+    named_target,
+    newest_migrated,
+    prunable,
+    rollback_target,
+    staged,
+)
 from deploy.host.release import Release
 from tests.unit.test_release import a_release
 
@@ -250,3 +257,40 @@ def test_a_release_is_staged_until_something_else_happens_to_it() -> None:
     log = [{"at": "", "event": audit.STAGED, "release": r.id} for r in (FIRST, SECOND)]
     log.append({"at": "", "event": audit.LIVE, "release": FIRST.id})
     assert staged(fold(log)) == {SECOND.id}
+
+
+HARMLESS: dict[str, Any] = {"name": "catalog.0003_note", "breaks": []}
+BREAKING: dict[str, Any] = {"name": "catalog.0004_shelf", "breaks": ["NOT NULL without a default"]}
+SINCE = "2026-08-01T12:00:00.000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("pending", "allowed", "closed_since"),
+    [
+        ([HARMLESS], False, None),
+        ([HARMLESS], False, SINCE),
+        ([HARMLESS, BREAKING], True, None),
+        ([HARMLESS, BREAKING], True, SINCE),
+    ],
+)
+def test_migrations_go_ahead_without_a_word_when_they_break_nothing_or_somebody_said_so(
+    pending: list[dict[str, Any]], allowed: bool, closed_since: str | None
+) -> None:
+    assert judge_breaking(pending, "LIVE", allowed, closed_since) is None
+
+
+def test_during_maintenance_breaking_migrations_go_ahead_and_it_says_why() -> None:
+    why = judge_breaking([HARMLESS, BREAKING], "LIVE", False, SINCE)
+    assert why == (
+        "LIVE cannot live with catalog.0004_shelf: applied all the same, because maintenance has "
+        "been on since 2026-08-01T12:00:00 UTC and visitors are kept out"
+    )
+
+
+def test_breaking_migrations_are_refused_with_both_ways_to_go_ahead() -> None:
+    with pytest.raises(Refused) as refused:
+        judge_breaking([HARMLESS, BREAKING], "LIVE", False, None)
+    assert refused.value.detail == ("catalog.0004_shelf: NOT NULL without a default",)
+    assert refused.value.message.startswith("1 migrations would break LIVE")
+    assert "invoke maintenance.on" in refused.value.message
+    assert "invoke deploy --allow-breaking" in refused.value.message
