@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import config, host, patch, release
+from deploy.cli import config, host, operate, patch, release
 from lab import tasks as lab
 
 namespace = Collection(
@@ -16,6 +16,10 @@ namespace = Collection(
     release.rollback,
     release.releases,
     release.verify,
+    operate.manage,
+    operate.run,
+    operate.shell,
+    operate.dbshell,
     host.status,
     host.provision,
     host.lock,

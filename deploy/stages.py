@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import sources
+from deploy import commands, sources
 from deploy.build import Artifact, Platform, build
 from deploy.console import Console
 from deploy.errors import NeedsYou, Refused
@@ -123,6 +123,25 @@ def ask(request: Request, console: Console, question: str) -> Any:
     """A question to the droplet: releases, status or verify. Takes no lock."""
     with _session(request, console, lock=False) as (session, _):
         return session.call(question)
+
+
+def attach(
+    request: Request, console: Console, release: str, words: Sequence[str], program: bool
+) -> int:
+    """Run a command in a release with this terminal; returns its exit code.
+
+    Args:
+        release: its id or the beginning of one, "" for the live one.
+        program: the first word is a program, not a command of manage.py.
+
+    Raises:
+        Refused: no such release, or nothing is live.
+    """
+    with _session(request, console, lock=False) as (session, _):
+        chosen = session.call("release", {"name": release or None})
+    from deploy.runner import attach as run
+
+    return run(request.target, commands.manage(request.target, chosen["id"], words, program))
 
 
 def settled_revision(request: Request, console: Console) -> str:

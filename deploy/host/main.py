@@ -147,6 +147,7 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "rollback": lambda ctx, command: rollback(
         ctx, command["release"], command["reverse"], command["restore"]
     ),
+    "release": lambda ctx, command: reading.chosen(ctx, command["name"]).to_json(),
     "releases": lambda ctx, command: reading.releases(ctx),
     "status": lambda ctx, command: reading.status(ctx),
     "verify": lambda ctx, command: verify(ctx),

@@ -15,7 +15,8 @@ from typing import Any
 from deploy.host import audit, lock, pushing
 from deploy.host.audit import Past
 from deploy.host.context import Context
-from deploy.host.errors import SlipwayError
+from deploy.host.errors import Refused, SlipwayError
+from deploy.host.plan import named
 from deploy.host.project import ask
 from deploy.host.release import Release, current_id, read, read_all
 
@@ -34,6 +35,21 @@ def releases(ctx: Context) -> list[dict[str, Any]]:
         }
         for release in reversed(read_all(ctx.layout))
     ]
+
+
+def chosen(ctx: Context, name: str | None) -> Release:
+    """The release called ``name`` (an id, or the beginning of one), by default the live one.
+
+    Raises:
+        Refused: there is none.
+    """
+    if name:
+        return named(read_all(ctx.layout), name)
+    current = current_id(ctx.layout)
+    live = read(ctx.layout, current) if current else None
+    if live is None:
+        raise Refused(f"Nothing is live on {socket.gethostname()} yet. Run: invoke deploy")
+    return live
 
 
 def facts(ctx: Context) -> dict[str, Any]:
