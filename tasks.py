@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import config, host, operate, patch, release
+from deploy.cli import config, host, logs, operate, patch, release
 from lab import tasks as lab
 
 namespace = Collection(
@@ -20,6 +20,7 @@ namespace = Collection(
     operate.run,
     operate.shell,
     operate.dbshell,
+    logs.logs,
     host.status,
     host.provision,
     host.lock,

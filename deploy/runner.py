@@ -100,10 +100,13 @@ class Session:
                 raise self._lost() from None
         return facts
 
-    def call(self, do: str, args: Mapping[str, Any] | None = None) -> Any:
+    def call(self, do: str, args: Mapping[str, Any] | None = None, ended: bool = False) -> Any:
         """Run one operation of the release tool and return its result.
 
         Ctrl-C asks the droplet to back out, and waits until it has.
+
+        Args:
+            ended: Ctrl-C is how the operation ends, and nothing to speak of.
 
         Raises:
             SlipwayError: as the droplet reported it.
@@ -112,7 +115,8 @@ class Session:
         try:
             return self._result()
         except KeyboardInterrupt:
-            self._on_event({"phase": do, "note": "Ctrl-C: backing out"})
+            if not ended:
+                self._on_event({"phase": do, "note": "Ctrl-C: backing out"})
             self._write(CANCEL)
             return self._result()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -125,6 +125,28 @@ def ask(request: Request, console: Console, question: str) -> Any:
         return session.call(question)
 
 
+def logs(
+    request: Request,
+    console: Console,
+    asked: Mapping[str, Any],
+    show: Callable[[dict[str, str]], None],
+) -> None:
+    """Show lines of the site's logs; ``asked`` is what deploy.host.logs takes.
+
+    Raises:
+        Refused: a value that means nothing, no such release, or nothing is live.
+    """
+
+    def event(facts: dict[str, Any]) -> None:
+        if "line" in facts:
+            show(facts["line"])
+        else:
+            console.event(facts)
+
+    with _session(request, console, lock=False, on_event=event) as (session, _):
+        session.call("logs", asked, ended=True)
+
+
 def attach(
     request: Request, console: Console, release: str, words: Sequence[str], program: bool
 ) -> int:
@@ -186,7 +208,10 @@ def locked(request: Request, console: Console) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _session(
-    request: Request, console: Console, lock: bool
+    request: Request,
+    console: Console,
+    lock: bool,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[tuple[Session, dict[str, Any]]]:
     """The conversation with the droplet, and its facts; opening it is a phase of its own."""
     with ExitStack() as stack:
@@ -194,7 +219,7 @@ def _session(
             # Here, because Fabric takes a third of a second to import, and a build may go on.
             from deploy.runner import Session
 
-            session = stack.enter_context(Session(request.target, console.event))
+            session = stack.enter_context(Session(request.target, on_event or console.event))
             facts = session.open(request.command, lock, request.wait)
             _check_clock(facts, request.target)
             _warn_of_certificate(facts, console)

@@ -28,8 +28,8 @@ def manage(console: Console, env: str = ENVIRONMENT, release: str = "") -> None:
 def run(console: Console, env: str = ENVIRONMENT, release: str = "") -> None:
     """Run any program in the live release: invoke run -- python -m django --version
 
-    Its venv is first in PATH, its config vars are set, its folder is the current one. The app's user
-    runs it on the droplet, behind the walls of the web unit: invoke run -- sh -c 'ls | head -3'
+    Its venv is first in PATH, its config vars are set, its folder is the current one. It runs as
+    the app's user, behind the walls of the web unit: invoke run -- sh -c 'ls | head -3'
     """
     _attach(console, "run", env, release, _words("invoke run -- python --version"), program=True)
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import lock, operations, reading
+from deploy.host import lock, logs, operations, reading
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused, SlipwayError
 from deploy.host.events import JsonReporter, TextReporter
@@ -133,7 +133,7 @@ def _serve_one(ctx: Context, wire: Wire, command: Mapping[str, Any]) -> Any:
     name = command["do"]
     if name == "push":
         return operations.push(ctx, wire, command["bytes"], command["built_by"])
-    with wire.watch():
+    with wire.watch(gone_too=name == "logs"):
         return _OPERATIONS[name](ctx, command)
 
 
@@ -148,6 +148,7 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
         ctx, command["release"], command["reverse"], command["restore"]
     ),
     "release": lambda ctx, command: reading.chosen(ctx, command["name"]).to_json(),
+    "logs": lambda ctx, command: logs.logs(ctx, command),
     "releases": lambda ctx, command: reading.releases(ctx),
     "status": lambda ctx, command: reading.status(ctx),
     "verify": lambda ctx, command: verify(ctx),
