@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import config, host, logs, operate, patch, release
+from deploy.cli import config, host, logs, operate, patch, ps, release, site
 from lab import tasks as lab
 
 namespace = Collection(
@@ -21,6 +21,8 @@ namespace = Collection(
     operate.shell,
     operate.dbshell,
     logs.logs,
+    site.open_site,
+    site.certs,
     host.status,
     host.provision,
     host.lock,
@@ -28,4 +30,6 @@ namespace = Collection(
     audit,
 )
 namespace.add_collection(Collection("config", config.rotate))
+namespace.add_collection(Collection("ps", ps.restart))
+namespace.collections["ps"].add_task(ps.show, default=True)
 namespace.add_collection(Collection.from_module(lab, name="lab"))

@@ -120,9 +120,16 @@ def rollback(
 
 
 def ask(request: Request, console: Console, question: str) -> Any:
-    """A question to the droplet: releases, status or verify. Takes no lock."""
+    """A question to the droplet: releases, status, verify, ps or certs. Takes no lock."""
     with _session(request, console, lock=False) as (session, _):
         return session.call(question)
+
+
+def restart(request: Request, console: Console, process: str) -> dict[str, Any]:
+    """Restart the live release's processes of one type, or with "" of each."""
+    with _session(request, console, lock=True) as (session, _):
+        done: dict[str, Any] = session.call("restart", {"process": process or None})
+    return done
 
 
 def logs(

@@ -25,6 +25,8 @@ INTERRUPTED = "interrupted"
 REVERSED = "reversed"
 ROLLED_BACK = "rolled back"
 PRUNED = "pruned"
+# Says nothing of what a release is, so a release is not remembered by it.
+RESTARTED = "restarted"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def fold(entries: Iterable[Mapping[str, Any]]) -> dict[str, Past]:
     taken_back: dict[str, str | None] = {}
     for entry in entries:
         event, release_id = entry["event"], entry["release"]
+        if event == RESTARTED:
+            continue
         past = replace(
             pasts.get(release_id, Past()), event=event, at=entry["at"], who=entry.get("who", "")
         )

@@ -15,10 +15,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deploy.host import lock, logs, operations, reading
+from deploy.host.certificates import certificates
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused, SlipwayError
 from deploy.host.events import JsonReporter, TextReporter
+from deploy.host.processes import processes
 from deploy.host.recovery import recover
+from deploy.host.restarting import restart
 from deploy.host.rolling import rollback
 from deploy.host.site import load
 from deploy.host.units import Units
@@ -149,6 +152,9 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     ),
     "release": lambda ctx, command: reading.chosen(ctx, command["name"]).to_json(),
     "logs": lambda ctx, command: logs.logs(ctx, command),
+    "ps": lambda ctx, command: processes(ctx),
+    "restart": lambda ctx, command: restart(ctx, command["process"]),
+    "certs": lambda ctx, command: certificates(ctx),
     "releases": lambda ctx, command: reading.releases(ctx),
     "status": lambda ctx, command: reading.status(ctx),
     "verify": lambda ctx, command: verify(ctx),

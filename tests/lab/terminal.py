@@ -34,8 +34,7 @@ class Terminal:
             # The terminal's size is there before the command is.
             time.sleep(0.3)
             os.execvpe(BIN / self._argv[0], self._argv, {**environment(), "TERM": "xterm"})
-        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
-        fcntl.ioctl(self._screen, termios.TIOCSWINSZ, size)
+        self.resize(ROWS, COLUMNS)
         return self
 
     def __exit__(
@@ -51,6 +50,9 @@ class Terminal:
 
     def type(self, text: str | bytes) -> None:
         os.write(self._screen, text.encode() if isinstance(text, str) else text)
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def wait_for(self, pattern: str, seconds: float = 60) -> re.Match[str]:
         """Until this pattern shows; what was shown up to its end is gone then."""
