@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -241,12 +242,22 @@ def test_a_wrong_option_is_one_sentence(
     assert len(done.stderr.splitlines()) == 1
 
 
+def shows(process: "subprocess.Popen[str]", text: str, seconds: float) -> bool:
+    """Whether a line with this text comes in time; a process that shows none is killed."""
+    assert process.stdout
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        return any(text in line for line in process.stdout)
+    finally:
+        timer.cancel()
+
+
 @pytest.fixture
 def following(site: Site, request: pytest.FixtureRequest) -> Iterator["subprocess.Popen[str]"]:
     """invoke logs --follow, with the options that the test is parametrized with."""
     process = site.start("logs", "--follow", "--lines", "1", *request.param)
-    assert process.stdout
-    assert process.stdout.readline()
+    assert shows(process, " ", 30)
     yield process
     process.kill()
     process.communicate()
@@ -257,13 +268,10 @@ def following(site: Site, request: pytest.FixtureRequest) -> Iterator["subproces
 def test_follow_shows_what_comes_and_leaves_nothing(
     site: Site, following: "subprocess.Popen[str]", end: signal.Signals
 ) -> None:
-    assert following.stdout
     until(lambda: site.ssh(FOLLOWERS_LEFT).code == 0)
     path = f"/nowhere-{time.monotonic_ns()}"
-    begun = time.monotonic()
     assert site.get(path).status == 404
-    while path not in following.stdout.readline():
-        assert time.monotonic() - begun < 10
+    assert shows(following, path, 10)
     following.send_signal(end)
     assert following.wait(15) == (0 if end == signal.SIGINT else -signal.SIGKILL)
     nothing_left(site, FOLLOWERS_LEFT)
@@ -278,15 +286,13 @@ def test_follow_goes_along_with_a_switch(
     assert done.code == 0, done
     path = f"/nowhere-{time.monotonic_ns()}"
     assert site.get(path).status == 404
-    assert following.stdout
-    begun = time.monotonic()
-    while path not in following.stdout.readline():
-        assert time.monotonic() - begun < 20
+    assert shows(following, path, 20)
     assert site.release() != release
 
 
-def test_whoever_has_read_enough_ends_it(site: Site) -> None:
-    shell = f"{BIN / 'invoke'} logs --follow --env {site.name} | head -n 2"
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_whoever_has_read_enough_ends_it(site: Site, option: str) -> None:
+    shell = f"{BIN / 'invoke'} logs --follow {option} --env {site.name} | head -n 2"
     done = subprocess.run(
         ("timeout", "60", "sh", "-c", shell),
         cwd=site.clone,
