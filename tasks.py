@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import config, host, maintenance, patch, release
+from deploy.cli import config, host, logs, maintenance, operate, patch, ps, release, site
 from lab import tasks as lab
 
 namespace = Collection(
@@ -16,6 +16,13 @@ namespace = Collection(
     release.rollback,
     release.releases,
     release.verify,
+    operate.manage,
+    operate.run,
+    operate.shell,
+    operate.dbshell,
+    logs.logs,
+    site.open_site,
+    site.certs,
     host.status,
     host.provision,
     host.lock,
@@ -24,4 +31,6 @@ namespace = Collection(
 )
 namespace.add_collection(Collection("config", config.rotate))
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
+namespace.add_collection(Collection("ps", ps.restart))
+namespace.collections["ps"].add_task(ps.show, default=True)
 namespace.add_collection(Collection.from_module(lab, name="lab"))

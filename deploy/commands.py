@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 from deploy.target import Target
 
@@ -31,4 +32,35 @@ def install_tool(target: Target, digest: str) -> str:
         "tar -xzf - -C $draft && sync -f $draft && "
         f"{{ mv -T $draft tools/{digest} 2>/dev/null || rm -rf $draft; }} && "
         f"ln -sfn tools/{digest} .tool && mv -T .tool tool"
+    )
+
+
+def manage(target: Target, release: str, words: Sequence[str], program: bool) -> tuple[str, ...]:
+    """argv on the droplet that runs a command in a release, as the app's user.
+
+    Args:
+        program: the first word is a program, not a command of manage.py.
+    """
+    helper = f"/usr/local/sbin/{target.app}-manage"
+    run = ("--run",) if program else ()
+    return ("sudo", "-n", helper, "--attached", "--release", release, *run, *words)
+
+
+def ssh(target: Target, argv: Sequence[str], terminal: bool) -> tuple[str, ...]:
+    """argv on the controller that runs a command on the droplet with OpenSSH's client.
+
+    Nobody is asked for a password, and a host whose key is not known is not talked to.
+
+    Args:
+        terminal: give the command a terminal there.
+    """
+    options = ["StrictHostKeyChecking=yes", "PreferredAuthentications=publickey", "LogLevel=ERROR"]
+    if target.known_hosts:
+        options.append(f"UserKnownHostsFile={Path(target.known_hosts).expanduser()}")
+    if target.identity_file:
+        options += [f"IdentityFile={Path(target.identity_file).expanduser()}", "IdentitiesOnly=yes"]
+    return (
+        *("ssh", "-tt" if terminal else "-T", "-p", str(target.port)),
+        *(f"-o{option}" for option in options),
+        *(f"{target.user}@{target.host}", "--", shlex.join(argv)),
     )

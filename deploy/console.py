@@ -33,10 +33,11 @@ class PhaseTime:
 class Console:
     """Progress goes to standard error, results to standard output.
 
-    With ``as_json`` nothing but one JSON document is printed.
+    With ``as_json`` nothing but one JSON document is printed. ``quiet`` leaves the phases out.
     """
 
     as_json: bool = False
+    quiet: bool = False
     phases: list[PhaseTime] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -112,7 +113,7 @@ class Console:
         )
 
     def _begin(self, name: str) -> None:
-        if self.err.is_terminal:
+        if self.err.is_terminal and not self.quiet:
             self._status = self.err.status(name)
             self._status.start()
 
@@ -121,6 +122,8 @@ class Console:
             self._status.stop()
             self._status = None
         self.phases.append(phase)
+        if self.quiet:
+            return
         mark = "[green]done[/green]  " if state == "done" else "[red]failed[/red]"
         sent = f"  {size(phase.bytes)}" if phase.bytes else ""
         self.err.print(f"{mark} {phase.seconds:5.2f} s  {phase.name}{sent}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +34,15 @@ Sent = Callable[[int], None]
 def who() -> str:
     """Who is at the controller, for locks and the audit log."""
     return f"{getpass.getuser()}@{platform.node()}"
+
+
+def attach(target: Target, argv: Sequence[str]) -> int:
+    """Run a command on the droplet with this terminal, and return its exit code.
+
+    Without a terminal at both ends its input and output are pipes, byte for byte.
+    """
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return subprocess.run(commands.ssh(target, argv, terminal)).returncode
 
 
 class Session:
@@ -98,10 +109,13 @@ class Session:
                 raise self._lost() from None
         return facts
 
-    def call(self, do: str, args: Mapping[str, Any] | None = None) -> Any:
+    def call(self, do: str, args: Mapping[str, Any] | None = None, ended: bool = False) -> Any:
         """Run one operation of the release tool and return its result.
 
         Ctrl-C asks the droplet to back out, and waits until it has.
+
+        Args:
+            ended: Ctrl-C is how the operation ends, and nothing to speak of.
 
         Raises:
             SlipwayError: as the droplet reported it.
@@ -110,7 +124,8 @@ class Session:
         try:
             return self._result()
         except KeyboardInterrupt:
-            self._on_event({"phase": do, "note": "Ctrl-C: backing out"})
+            if not ended:
+                self._on_event({"phase": do, "note": "Ctrl-C: backing out"})
             self._write(CANCEL)
             return self._result()
 

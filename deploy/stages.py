@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy import sources
+from deploy import commands, sources
 from deploy.artifact import Artifact, Platform
 from deploy.build import build
 from deploy.console import Console
@@ -124,9 +124,57 @@ def rollback(
 
 
 def ask(request: Request, console: Console, question: str) -> Any:
-    """A question to the droplet: releases, status or verify. Takes no lock."""
+    """A question to the droplet: releases, status, verify, ps or certs. Takes no lock."""
     with _session(request, console, lock=False) as (session, _):
         return session.call(question)
+
+
+def restart(request: Request, console: Console, process: str) -> dict[str, Any]:
+    """Restart the live release's processes of one type, or with "" of each."""
+    with _session(request, console, lock=True) as (session, _):
+        done: dict[str, Any] = session.call("restart", {"process": process or None})
+    return done
+
+
+def logs(
+    request: Request,
+    console: Console,
+    asked: Mapping[str, Any],
+    show: Callable[[dict[str, str]], None],
+) -> None:
+    """Show lines of the site's logs; ``asked`` is what deploy.host.logs takes.
+
+    Raises:
+        Refused: a value that means nothing, no such release, or nothing is live.
+    """
+
+    def event(facts: dict[str, Any]) -> None:
+        if "line" in facts:
+            show(facts["line"])
+        else:
+            console.event(facts)
+
+    with _session(request, console, lock=False, on_event=event) as (session, _):
+        session.call("logs", asked, ended=True)
+
+
+def attach(
+    request: Request, console: Console, release: str, words: Sequence[str], program: bool
+) -> int:
+    """Run a command in a release with this terminal; returns its exit code.
+
+    Args:
+        release: its id or the beginning of one, "" for the live one.
+        program: the first word is a program, not a command of manage.py.
+
+    Raises:
+        Refused: no such release, or nothing is live.
+    """
+    with _session(request, console, lock=False) as (session, _):
+        chosen = session.call("release", {"name": release or None})
+    from deploy.runner import attach as run
+
+    return run(request.target, commands.manage(request.target, chosen["id"], words, program))
 
 
 def settled_revision(request: Request, console: Console) -> str:
@@ -181,7 +229,11 @@ def locked(request: Request, console: Console) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _session(
-    request: Request, console: Console, lock: bool, recover: bool = True
+    request: Request,
+    console: Console,
+    lock: bool,
+    recover: bool = True,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
 ) -> Iterator[tuple[Session, dict[str, Any]]]:
     """The conversation with the droplet, and its facts; opening it is a phase of its own."""
     with ExitStack() as stack:
@@ -189,7 +241,7 @@ def _session(
             # Here, because Fabric takes a third of a second to import, and a build may go on.
             from deploy.runner import Session
 
-            session = stack.enter_context(Session(request.target, console.event))
+            session = stack.enter_context(Session(request.target, on_event or console.event))
             facts = session.open(request.command, lock, request.wait, recover)
             _check_clock(facts, request.target)
             _warn_of_certificate(facts, console)

@@ -33,16 +33,24 @@ HELP = {
 Body = Callable[..., None]
 
 
-def task(**options: Any) -> Callable[[Body], Any]:
+def typed() -> tuple[str, ...]:
+    """The words after `--`, as they were typed. Invoke's own remainder has lost their quotes."""
+    return tuple(sys.argv[sys.argv.index("--") + 1 :]) if "--" in sys.argv else ()
+
+
+def task(quiet: bool = False, **options: Any) -> Callable[[Body], Any]:
     """Make an Invoke task of a function whose first argument is a Console.
 
     Errors become one sentence and their exit code: 2 refused, 3 backed out, 4 needs you.
+
+    Args:
+        quiet: show no phases, for what is about something else's output.
     """
 
     def decorate(body: Body) -> Any:
         @functools.wraps(body)
         def run(context: Context, **arguments: Any) -> None:
-            console = Console(as_json=bool(arguments.get("json")))
+            console = Console(as_json=bool(arguments.get("json")), quiet=quiet)
             try:
                 body(console, **arguments)
             except SlipwayError as error:

@@ -28,6 +28,8 @@ PRUNED = "pruned"
 # These two are about the site: no release has a part in them.
 MAINTENANCE_ON = "maintenance on"
 MAINTENANCE_OFF = "maintenance off"
+# Says nothing of what a release is, so a release is not remembered by it.
+RESTARTED = "restarted"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def fold(entries: Iterable[Mapping[str, Any]]) -> dict[str, Past]:
     taken_back: dict[str, str | None] = {}
     for entry in entries:
         event, release_id = entry["event"], entry["release"]
-        if not release_id:
+        if not release_id or event == RESTARTED:
             continue
         past = replace(
             pasts.get(release_id, Past()), event=event, at=entry["at"], who=entry.get("who", "")

@@ -14,11 +14,14 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import lock, maintenance, operations, reading
+from deploy.host import lock, logs, maintenance, operations, reading
+from deploy.host.certificates import certificates
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused, SlipwayError
 from deploy.host.events import JsonReporter, TextReporter
+from deploy.host.processes import processes
 from deploy.host.recovery import recover
+from deploy.host.restarting import restart
 from deploy.host.rolling import rollback
 from deploy.host.site import load
 from deploy.host.units import Units
@@ -164,7 +167,7 @@ def _serve_one(ctx: Context, wire: Wire, command: Mapping[str, Any]) -> Any:
     name = command["do"]
     if name == "push":
         return operations.push(ctx, wire, command["bytes"], command["built_by"])
-    with wire.watch():
+    with wire.watch(gone_too=name == "logs"):
         return _OPERATIONS[name](ctx, command)
 
 
@@ -178,6 +181,11 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "rollback": lambda ctx, command: rollback(
         ctx, command["release"], command["reverse"], command["restore"]
     ),
+    "release": lambda ctx, command: reading.chosen(ctx, command["name"]).to_json(),
+    "logs": lambda ctx, command: logs.logs(ctx, command),
+    "ps": lambda ctx, command: processes(ctx),
+    "restart": lambda ctx, command: restart(ctx, command["process"]),
+    "certs": lambda ctx, command: certificates(ctx),
     "releases": lambda ctx, command: reading.releases(ctx),
     "status": lambda ctx, command: reading.status(ctx),
     "verify": lambda ctx, command: verify(ctx),

@@ -40,6 +40,20 @@ def rollback_target(
     )
 
 
+def named(releases: Sequence[Release], name: str) -> Release:
+    """The release called ``name``: an id, or the beginning of just one.
+
+    Raises:
+        Refused: no such release, or more than one.
+    """
+    found = [r for r in releases if r.id == name] or [r for r in releases if r.id.startswith(name)]
+    if len(found) != 1:
+        known = ", ".join(r.id for r in releases) or "none"
+        problem = f"No release {name}" if not found else f"{len(found)} releases start with {name}"
+        raise Refused(f"{problem}; there are: {known}. Run: invoke releases")
+    return found[0]
+
+
 def named_target(
     releases: Sequence[Release], pasts: Mapping[str, Past], current: str | None, name: str
 ) -> Release:
@@ -48,12 +62,7 @@ def named_target(
     Raises:
         Refused: no such release, more than one, it is live already, or it never was healthy.
     """
-    found = [r for r in releases if r.id == name] or [r for r in releases if r.id.startswith(name)]
-    if len(found) != 1:
-        known = ", ".join(r.id for r in releases) or "none"
-        problem = f"No release {name}" if not found else f"{len(found)} releases start with {name}"
-        raise Refused(f"{problem}; there are: {known}. Run: invoke releases")
-    release = found[0]
+    release = named(releases, name)
     if release.id == current:
         raise Refused(f"Release {release.id} is live already. Run: invoke releases")
     past = pasts.get(release.id, NOTHING)

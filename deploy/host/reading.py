@@ -5,21 +5,19 @@ from __future__ import annotations
 import platform
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, lock, maintenance, pushing
+from deploy.host import audit, certificates, lock, maintenance, pushing
 from deploy.host.audit import Past
 from deploy.host.context import Context
-from deploy.host.errors import SlipwayError
+from deploy.host.errors import Refused, SlipwayError
+from deploy.host.plan import named
 from deploy.host.project import ask
 from deploy.host.release import Release, current_id, read, read_all
-
-CERTIFICATE_DATE = "%b %d %H:%M:%S %Y %Z"
 
 
 def releases(ctx: Context) -> list[dict[str, Any]]:
@@ -36,6 +34,21 @@ def releases(ctx: Context) -> list[dict[str, Any]]:
     ]
 
 
+def chosen(ctx: Context, name: str | None) -> Release:
+    """The release called ``name`` (an id, or the beginning of one), by default the live one.
+
+    Raises:
+        Refused: there is none.
+    """
+    if name:
+        return named(read_all(ctx.layout), name)
+    current = current_id(ctx.layout)
+    live = read(ctx.layout, current) if current else None
+    if live is None:
+        raise Refused(f"Nothing is live on {socket.gethostname()} yet. Run: invoke deploy")
+    return live
+
+
 def facts(ctx: Context) -> dict[str, Any]:
     """What the controller has to know before it builds."""
     current = current_id(ctx.layout)
@@ -48,7 +61,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "config": ctx.units.config(),
         "locks": pushing.whole_venvs(ctx.layout),
         "now": datetime.now(UTC).timestamp(),
-        "certificate": _certificate(ctx.site.domain),
+        "certificate": certificates.shown(ctx.site.domain),
         "maintenance": _maintenance(ctx),
     }
 
@@ -70,7 +83,7 @@ def status(ctx: Context) -> dict[str, Any]:
         "maintenance": _maintenance(ctx),
         "units": [{"release": unit, **vars(ctx.units.state(unit))} for unit in ctx.units.loaded()],
         "failed_units": _failed_units(),
-        "certificate": _certificate(ctx.site.domain),
+        "certificate": certificates.shown(ctx.site.domain),
         "disk": {"free": disk.free, "total": disk.total},
         "memory": memory,
         "database": _database(ctx, release),
@@ -107,35 +120,6 @@ def _failed_units() -> list[str]:
     argv = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
     listed = subprocess.run(argv, capture_output=True, text=True).stdout
     return [line.split()[0] for line in listed.splitlines()]
-
-
-def _certificate(domain: str) -> dict[str, Any] | None:
-    """What Nginx shows to a visitor of the domain: issuer, end, and days left."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection(("127.0.0.1", 443), timeout=5) as plain,
-            context.wrap_socket(plain, server_hostname=domain) as secure,
-        ):
-            der = secure.getpeercert(binary_form=True)
-    except OSError:
-        return None
-    text = subprocess.run(
-        ("openssl", "x509", "-inform", "DER", "-noout", "-issuer", "-subject", "-enddate"),
-        input=der,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    values = dict(line.split("=", 1) for line in text.splitlines())
-    end = datetime.strptime(values["notAfter"], CERTIFICATE_DATE).replace(tzinfo=UTC)
-    return {
-        "issuer": values["issuer"].strip(),
-        "self_signed": values["issuer"] == values["subject"],
-        "not_after": end.isoformat(),
-        "days": (end - datetime.now(UTC)).days,
-    }
 
 
 def _database(ctx: Context, release: Release | None) -> dict[str, Any] | None:

@@ -65,6 +65,13 @@ class Units:
             return None
         return next(reversed(done.stderr.strip().splitlines()), "systemd refused them")
 
+    def restart(self, release: str, process: str) -> str | None:
+        """Stop and start the processes of one type; returns what is wrong with them, or None."""
+        done = self._call("restart", release, process, seconds=PROCESS_STOP_SECONDS, check=False)
+        if done.returncode == 0:
+            return None
+        return next(iter(done.stderr.strip().splitlines()), "systemd refused it")
+
     def state(self, release: str) -> UnitState:
         text = self._call("status", release).stdout
         values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

@@ -55,10 +55,15 @@ class Wire:
         return taken
 
     @contextmanager
-    def watch(self) -> Iterator[None]:
-        """Set ``cancel`` when the controller says so while the block runs."""
+    def watch(self, gone_too: bool = False) -> Iterator[None]:
+        """Set ``cancel`` when the controller says so while the block runs.
+
+        Args:
+            gone_too: also when it goes away, for what is only shown to it.
+        """
         wake_reader, wake_writer = os.pipe()
-        watcher = threading.Thread(target=self._watch, args=(wake_reader,), daemon=True)
+        args = (wake_reader, gone_too)
+        watcher = threading.Thread(target=self._watch, args=args, daemon=True)
         watcher.start()
         try:
             yield
@@ -67,7 +72,7 @@ class Wire:
             watcher.join()
             os.close(wake_reader)
 
-    def _watch(self, wake: int) -> None:
+    def _watch(self, wake: int, gone_too: bool) -> None:
         while not self._ended:
             readable, _, _ = select.select([self._descriptor, wake], [], [])
             if wake in readable:
@@ -76,6 +81,8 @@ class Wire:
             if CANCEL in self._buffer:
                 self._buffer = self._buffer.replace(CANCEL, b"")
                 self.cancel.set()
+        if gone_too:
+            self.cancel.set()
 
     def _fill(self, timeout: float | None) -> bool:
         if self._ended or not self._readable(timeout):

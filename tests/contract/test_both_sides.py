@@ -3,16 +3,19 @@
 import ast
 import re
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from deploy.host import logs
 from deploy.host.layout import RELEASE_ID, SOCKET_PATH_LIMIT, Layout
 from deploy.host.site import Site
 from deploy.inventory import read_target
 from deploy.target import Target
+from tests.templates.render import render
 from tests.unit.test_health import SITE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +67,49 @@ def test_the_unit_helper_knows_every_verb_that_is_called() -> None:
     known = set(re.findall(r"\b([a-z-]+):\d\b", helper))
     assert called
     assert called <= known
+
+
+def test_the_unit_helper_knows_every_verb_that_logs_are_read_by() -> None:
+    asked = {"release": "", "process": "", "since": "", "lines": "", "grep": "", "request": ""}
+    verbs = []
+    for nginx in (False, True):
+        typed = logs.question({**asked, "nginx": nginx, "follow": True}, (), datetime.now(UTC))
+        source = logs._source(typed, "20260101T000000-abcdef0")
+        verbs += [source.past, source.future]
+    known = set(re.findall(r"\b[a-z-]+:\d\b", (ROLE / "templates" / "unit.j2").read_text()))
+    assert {f"{verb[0]}:{len(verb)}" for verb in verbs} <= known
+
+
+def test_nginx_s_log_has_what_is_read_of_it() -> None:
+    """The server's name is where the helper looks for it, and the release where logs.py does."""
+    template = (ROOT / "roles" / "nginx" / "templates" / "nginx.conf.j2").read_text()
+    found = re.search(r"log_format slipway ((?:\s*'[^']*')+)", template)
+    assert found
+    line = "".join(re.findall(r"'([^']*)'", found[1]))
+    # Of what a visitor writes Nginx escapes the quotation marks.
+    visitor = {
+        "remote_addr": "192.0.2.1",
+        "time_iso8601": "2026-11-25T13:44:36+01:00",
+        "request": r"GET /x\x22 200 1 0.1s ab other.example HTTP/1.1",
+        "status": "404",
+        "body_bytes_sent": "1648",
+        "request_time": "0.025",
+        "request_id": "ef03d11b5eeaea1a2591432133f33cc0",
+        "server_name": "library.example.org",
+        "upstream_http_x_release": "20261125T132450-3292124",
+        "http_referer": "-",
+        "http_user_agent": "curl",
+    }
+    line = re.sub(r"\$\{?(\w+)\}?", lambda name: visitor[name[1]], line)
+    parsed = logs.nginx_line(line)
+    assert parsed
+    assert (parsed.key, parsed.release) == (visitor["request_id"], "20261125T132450-3292124")
+    assert parsed.at == datetime(2026, 11, 25, 12, 44, 36, tzinfo=UTC)
+    helper = render("app", "unit.j2")
+    (pattern,) = re.findall(r"^of_this_site='(.*)'$", helper, re.MULTILINE)
+    assert re.match(pattern, line)
+    for other in ("library-example.org", "example.org", "other.example"):
+        assert not re.match(pattern, line.replace("library.example.org", other))
 
 
 def test_the_socket_unit_listens_where_the_release_tool_knocks() -> None:

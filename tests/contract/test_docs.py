@@ -17,7 +17,7 @@ def names(page: Path) -> str:
 
 @pytest.fixture(scope="session")
 def tasks() -> set[str]:
-    """Every task that invoke knows."""
+    """Every task that invoke knows, by each of its names."""
     invoke = Path(sys.executable).with_name("invoke")
     listed = subprocess.run(
         [str(invoke), "--list", "--list-format=flat"],
@@ -26,7 +26,8 @@ def tasks() -> set[str]:
         text=True,
         check=True,
     )
-    return set(re.findall(r"^  (\S+)", listed.stdout, re.MULTILINE))
+    found = re.findall(r"^  (\S+)(?: \(([^)]+)\))?", listed.stdout, re.MULTILINE)
+    return {name for names_ in found for name in names_ if name}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names)

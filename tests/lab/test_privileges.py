@@ -56,6 +56,19 @@ FORBIDDEN = [
     f"{UNIT} logs '{PLANTED}; id'",
     f"{UNIT} logs {PLANTED} --unit=ssh",
     f"{UNIT} list --all",
+    f"{UNIT} restart nginx web",
+    f"{UNIT} restart {PLANTED} ../nginx",
+    f"{UNIT} restart \"$(readlink {ROOT}/current | xargs basename)\" '*'",
+    f"{UNIT} journal \"$(readlink {ROOT}/current | xargs basename)\" '*' 0 1",
+    f'{UNIT} journal "$(readlink {ROOT}/current | xargs basename)" web yesterday 1',
+    f'{UNIT} journal "$(readlink {ROOT}/current | xargs basename)" web 0 --unit=ssh',
+    f"{UNIT} journal '*' web 0 1",
+    f'{UNIT} follow "$(readlink {ROOT}/current | xargs basename)" ssh </dev/null',
+    f"{UNIT} nginx /etc/shadow",
+    f"{UNIT} follow-nginx /etc/shadow </dev/null",
+    "journalctl --unit=nginx --quiet | grep .",
+    f"journalctl --unit='{APP}-web@*' --quiet | grep .",
+    "tail /var/log/nginx/access.log",
     "pkill -u root nginx",
     f"pkill -u {APP}",
     # tricks with arguments and environment
@@ -64,6 +77,12 @@ FORBIDDEN = [
     f"{MANAGE} --release '' check",
     f"{MANAGE} --release \"$(printf '{PLANTED}\\nx')\" check",
     f"{MANAGE} --property=User=root",
+    f"{MANAGE} --run --property=User=root id",
+    f"{MANAGE} --run",
+    f"{MANAGE} --run touch {ROOT}/current/app/x",
+    f"{MANAGE} --run cat /etc/{APP}/config/current",
+    f"{MANAGE} --run sudo -n true",
+    f"{MANAGE} --attached --release ../../etc --run id",
     f"sudo -n LD_PRELOAD=/tmp/x.so {UNIT.removeprefix('sudo -n ')} list",
     f"sudo -n PATH=/tmp {UNIT.removeprefix('sudo -n ')} list",
     f"BASH_ENV=/tmp/x sudo -n --preserve-env=BASH_ENV {UNIT.removeprefix('sudo -n ')} list",
@@ -109,6 +128,33 @@ def planted(site: Site) -> Iterator[str]:
     yield folder
     site.ask(f"/usr/local/sbin/{APP}-unit stop {PLANTED}")
     site.ask(f"rm -rf {folder} {ROOT}/media/whoami; /usr/local/sbin/{APP}-unit forget {PLANTED}")
+
+
+def test_any_program_runs_as_the_site_behind_its_walls(site: Site) -> None:
+    done = site.ssh(f"{MANAGE} --run sh -c 'id -un; ls /srv; echo $HOME'", user="deploy")
+    assert done.stdout.split()[:2] == [APP, APP], done
+    # The words of a command are its own: none becomes an option of systemd-run.
+    done = site.ssh(f"{MANAGE} --run --uid=0 id", user="deploy")
+    assert (done.code, done.stdout) == (127, ""), done
+
+
+def test_the_log_of_another_site_is_not_handed_out(site: Site) -> None:
+    """A visitor who writes this site's name into a request to another one changes nothing."""
+    log = "/var/log/nginx/access.log"
+    ours, theirs = "a" * 32, "b" * 32
+    line = '192.0.2.1 [2026-01-01T00:00:00Z] "GET /{path} HTTP/1.1" 200 1 0.1s {id} {name} - "-"'
+    trick = f"x 200 1 0.1s {theirs} {site.domain}"
+    lines = [
+        line.format(path="", id=ours, name=site.domain),
+        line.format(path=trick, id=theirs, name="other.example"),
+        line.format(path="", id=theirs, name=f"{site.domain}.other.example"),
+    ]
+    for text in lines:
+        site.ask(f"echo {shlex.quote(text)} >> {log}")
+    told = site.ssh(f"{UNIT} nginx", user="deploy")
+    assert told.code == 0, told
+    assert ours in told.stdout
+    assert theirs not in told.stdout
 
 
 # What a release would do if it could.

@@ -45,3 +45,18 @@ def test_rollback_takes_one_release_at_most() -> None:
     done = invoke("rollback", "20260801T120000", "20260802T120000", "--env", "nowhere")
     assert done.returncode == 1
     assert "No idea what '20260802T120000' is!" in done.stderr
+
+
+@pytest.mark.parametrize("task", ["manage", "run"])
+def test_a_command_without_words_is_told_how(task: str) -> None:
+    done = invoke(task, "--env", "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("refused: Say what to run, after two dashes, such as: invoke")
+    assert invoke(task, "--env", "nowhere", "--", "x").stderr.startswith("refused: No environment")
+
+
+@pytest.mark.parametrize("task", ["manage", "run", "shell", "dbshell"])
+def test_help_has_an_example(task: str) -> None:
+    done = invoke("--help", task)
+    assert done.returncode == 0
+    assert f"invoke {task} " in done.stdout.partition("Docstring:")[2]

@@ -115,3 +115,28 @@ def test_the_tool_answers_a_controller_in_lines_of_json(root: Path) -> None:
     assert done.stdout.startswith(b'{"error": {"kind": "refused", "message": "This droplet was')
     assert done.stderr == b""
     assert sh(serve.replace("/usr/bin/python3", sys.executable)).returncode == 0
+
+
+def test_a_command_in_a_release_arrives_word_for_word() -> None:
+    words = ("sh", "-c", "echo \"$HOME\"  'a b'; exit", "")
+    argv = commands.manage(TARGET, "20260801T101112-abcdef0", words, program=True)
+    far = commands.ssh(TARGET, argv, terminal=False)[-1]
+    # What sshd does with it: the user's shell takes it apart again.
+    taken = sh(f"set -- {far}; printf '%s\\0' \"$@\"").stdout.decode().split("\0")[:-1]
+    assert taken == list(argv)
+    assert taken[-len(words) :] == list(words)
+    assert "--run" not in commands.manage(TARGET, "20260801T101112-abcdef0", words, program=False)
+
+
+def test_openssh_asks_nobody_and_trusts_known_hosts_alone() -> None:
+    target = replace(TARGET, known_hosts="~/hosts", identity_file="/keys/id", port=2222)
+    argv = commands.ssh(target, ("true",), terminal=True)
+    assert "-oStrictHostKeyChecking=yes" in argv
+    assert "-oPreferredAuthentications=publickey" in argv
+    assert f"-oUserKnownHostsFile={Path('~/hosts').expanduser()}" in argv
+    assert {"-oIdentityFile=/keys/id", "-oIdentitiesOnly=yes"} < set(argv)
+    assert argv[argv.index("-p") + 1] == "2222"
+    assert argv[1] == "-tt"
+    plain = commands.ssh(replace(TARGET, known_hosts="", identity_file=""), ("true",), False)
+    assert plain[1] == "-T"
+    assert not [word for word in plain if "UserKnownHostsFile" in word or "Identit" in word]

@@ -106,6 +106,19 @@ def test_a_controller_that_goes_away_cancels_nothing(controller: Controller) -> 
     assert controller.wire.command() is None
 
 
+def test_what_is_only_shown_ends_when_the_controller_goes_away(controller: Controller) -> None:
+    with controller.wire.watch(gone_too=True):
+        assert not controller.wire.cancel.wait(0.05)
+        controller.leave()
+        assert controller.wire.cancel.wait(5)
+
+
+def test_showing_ends_with_the_operation_too(controller: Controller) -> None:
+    with controller.wire.watch(gone_too=True):
+        pass
+    assert not controller.wire.cancel.is_set()
+
+
 def test_a_cancel_that_comes_between_two_operations_is_not_lost(controller: Controller) -> None:
     with controller.wire.watch():
         pass
