@@ -29,7 +29,8 @@ namespace = Collection(
     patch.patch,
     audit,
 )
-namespace.add_collection(Collection("config", config.rotate))
+namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
+namespace.collections["config"].add_task(config.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
 namespace.add_collection(Collection("ps", ps.restart))
 namespace.collections["ps"].add_task(ps.show, default=True)
