@@ -1,8 +1,12 @@
 """What the web server does with strangers, floods and guessers, and which certificate it shows."""
 
 import re
+import socket
 import ssl
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +109,64 @@ def test_a_flood_from_one_address_leaves_others_served(site: Site, stranger: str
     assert statuses.count(200) + statuses.count(429) == len(statuses)
     assert len(others.history) > 10
     assert not lost(others.history)
+
+
+def test_slow_clients_are_let_go_and_others_served(site: Site, stranger: str) -> None:
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    beginnings = [
+        b"GET / HTTP/1.1\r\nHost: ",  # never all of its headers
+        f"POST / HTTP/1.1\r\nHost: {site.domain}\r\nContent-Length: 9\r\n\r\nx".encode(),
+    ]
+    with Visitors(site, rate=5) as others, ExitStack() as stack:
+        slow = []
+        for number in range(80):
+            plain = socket.create_connection((site.address, 443), 5, (stranger, 0))
+            connection = trusting.wrap_socket(plain, server_hostname=site.domain)
+            stack.enter_context(connection)
+            connection.sendall(beginnings[number % 2])
+            slow.append(connection)
+        begun = time.monotonic()
+        for connection in slow:
+            connection.settimeout(20)
+            said = connection.recv(1000)
+            # Nothing, or that it took too long.
+            assert said == b"" or said.startswith(b"HTTP/1.1 408"), said
+        assert time.monotonic() - begun < 15
+    assert len(others.history) > 20
+    assert not lost(others.history)
+
+
+def test_an_upload_beyond_the_limit_is_refused(site: Site, tmp_path: Path) -> None:
+    large, small = tmp_path / "large", tmp_path / "small"
+    large.write_bytes(bytes(21 * 2**20))
+    small.write_bytes(bytes(19 * 2**20))
+    to = ("curl", "-s", "-k", "--connect-to", f"::{site.address}:", "-o", "/dev/null")
+    for file, status in ((large, "413"), (small, "403")):
+        form = ("-F", f"file=@{file}", "-w", "%{http_code}")
+        # The smaller one reaches Django, which misses the token of a form.
+        assert run(*to, *form, f"https://{site.domain}/accounts/login/").stdout == status
+
+
+def test_the_modern_profile_is_tls_1_3_alone(debian13: Site) -> None:
+    site = debian13
+    nginx = site.ask("systemctl show nginx -P MainPID")
+
+    def speaks(version: str) -> bool:
+        ask = f"openssl s_client -connect 127.0.0.1:443 -servername {site.domain} {version}"
+        return site.ssh(f"{ask} </dev/null").code == 0
+
+    assert (speaks("-tls1_2"), speaks("-tls1_3")) == (True, True)
+    done = play(site, ["nginx"], site_tls_profile="modern")
+    assert done.code == 0, done
+    try:
+        assert (speaks("-tls1_2"), speaks("-tls1_3")) == (False, True)
+        assert site.get("/static/none").status == 404
+    finally:
+        done = play(site, ["nginx"])
+    assert done.code == 0, done
+    assert speaks("-tls1_2")
+    assert site.ask("systemctl show nginx -P MainPID") == nginx
 
 
 def test_a_certificate_of_one_s_own_is_used_and_given_back(debian13: Site) -> None:

@@ -18,7 +18,6 @@ FACTS = {
     "distribution_version": "13.2",
     "env": {},
     "memtotal_mb": 2000,
-    "mount_points": {"/": {"size_available": 20 * 2**30}},
     "processor_vcpus": 2,
     "user_id": "root",
     "virtualization_role": "guest",

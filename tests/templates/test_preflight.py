@@ -84,9 +84,10 @@ def test_keys() -> None:
     assert preflight.key_findings(keys) == []
 
 
-def droplet(**changes: Any) -> list[str]:
+def droplet(free: int = 20 * 2**10, **changes: Any) -> list[str]:
     facts = {**FACTS, **changes}
-    return list(preflight.droplet_findings(facts, SUPPORTED, ["x86_64", "aarch64"], 512, 1024))
+    architectures = ["x86_64", "aarch64"]
+    return list(preflight.droplet_findings(facts, SUPPORTED, architectures, 512, 1024, free))
 
 
 def test_an_inventory_without_its_facts() -> None:
@@ -110,7 +111,7 @@ def test_all_that_a_droplet_lacks_at_once() -> None:
         distribution_version="11.9",
         architecture="armv7l",
         memtotal_mb=230,
-        mount_points={"/": {"size_available": 300 * 2**20}},
+        free=300,
     )
     assert len(findings) == 4
     assert "Debian 11.9 is not supported: use a droplet with one of Debian 12, 13" in findings[0]
@@ -138,6 +139,7 @@ def test_nothing_is_found_wrong_with_a_right_inventory() -> None:
         groups={"app": ["web1"], "db": ["web1"]},
         app_config_vars={"EMAIL_HOST": "mail.example.org"},
         __preflight_defined=list(SITE),
+        __preflight_df={"stdout_lines": ["Avail", "20480"]},
     )
     assert found == []
 

@@ -175,8 +175,9 @@ def droplet_findings(
     architectures: Sequence[str],
     memory_mb: int,
     disk_mb: int,
+    free: int,
 ) -> list[str]:
-    """What the droplet itself lacks: its system, processor, memory (MiB) and free disk (MiB)."""
+    """What the droplet itself lacks: its system, processor, memory and ``free`` disk (both MiB)."""
     findings = []
     system, version = facts["distribution"], facts["distribution_version"]
     # Debian's 13.2 is a 13; Ubuntu's 24.10 is no 24.04.
@@ -191,7 +192,6 @@ def droplet_findings(
     memory = facts["memtotal_mb"]
     if memory < memory_mb * (1 - KERNEL_SHARE):
         findings.append(f"The droplet has {memory} MB of memory: it needs {memory_mb}, resize it.")
-    free = facts["mount_points"]["/"]["size_available"] // 2**20
     if free < disk_mb:
         findings.append(
             f"The droplet has {free} MB of free disk: it needs {disk_mb}, free some or resize it."
