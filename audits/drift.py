@@ -113,9 +113,27 @@ def _results(told: Result, host: str) -> Iterator[tuple[str, Result]]:
 
 
 def _each(result: Result) -> list[Result]:
-    """The rounds of a loop, or the one there is; a loop that is hidden is one."""
+    """The rounds of a loop, or the one there is, and of each the files; what is hidden is one."""
     rounds = result.get("results")
-    return list(rounds) if isinstance(rounds, list) and rounds else [result]
+    rounds = rounds if isinstance(rounds, list) and rounds else [result]
+    return [one for result in rounds for one in _files(result)]
+
+
+def _files(result: Result) -> list[Result]:
+    """What host_files answers about many files, as an answer about each."""
+    files = ((result.get("invocation") or {}).get("module_args") or {}).get("files")
+    if not isinstance(files, list):
+        return [result]
+    changed = result.get("paths") or ()
+    diffs = {diff.get("before_header"): diff for diff in _diffs(result)}
+    return [
+        {
+            "path": file["path"],
+            "changed": file["path"] in changed,
+            "diff": diffs.get(file["path"]),
+        }
+        for file in files
+    ]
 
 
 def _path(result: Result) -> str:

@@ -24,9 +24,9 @@ ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgi
 def call(capsys: pytest.CaptureFixture[str]) -> Any:
     """What the module answers when Ansible calls it with these files."""
 
-    def run(*files: dict[str, Any], check: bool = False) -> dict[str, Any]:
+    def run(*files: dict[str, Any], check: bool = False, diff: bool = True) -> dict[str, Any]:
         wanted = [{**ME, **file, "path": str(file["path"])} for file in files]
-        args = {"files": wanted, "_ansible_check_mode": check, "_ansible_diff": True}
+        args = {"files": wanted, "_ansible_check_mode": check, "_ansible_diff": diff}
         with patch_module_args(args), pytest.raises(SystemExit):
             host_files.main()
         return dict(json.loads(capsys.readouterr().out))
@@ -129,3 +129,19 @@ def test_settings_change_lines_of_what_is_there(tmp_path: Path, call: Any) -> No
     assert call(wanted)["changed"]
     assert file.read_text() == "# UMASK 022\nUMASK 027\nOTHER yes\n"
     assert not call(wanted)["changed"]
+
+
+def test_a_difference_is_told_where_it_may_be(tmp_path: Path, call: Any) -> None:
+    done = call({"path": tmp_path / "a.conf", "content": "canary\n"}, diff=False)
+    assert done["changed"]
+    assert "canary" not in str(done)
+
+
+def test_an_answer_repeats_no_text(tmp_path: Path, call: Any) -> None:
+    file = {"path": tmp_path / "a.conf", "content": "canary\n"}
+    done = call(file)
+    assert "canary" not in str(done["invocation"])
+    assert done["invocation"]["module_args"]["files"][0]["path"] == str(tmp_path / "a.conf")
+    failed = call({**file, "content": "canary 2\n", "validate": "false"})
+    assert failed["failed"]
+    assert "canary" not in str(failed)

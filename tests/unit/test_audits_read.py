@@ -153,6 +153,28 @@ def test_drift_names_the_file_and_shows_what_differs() -> None:
     assert check.problem == "differs\n    -old\n    +new"
 
 
+def test_drift_names_each_of_many_files() -> None:
+    files = [{"path": path} for path in ("/etc/a", "/etc/b", "/etc/c")]
+    answer = {
+        "changed": True,
+        "paths": ["/etc/b", "/etc/c"],
+        "invocation": {"module_args": {"files": files}},
+        "diff": [
+            {"before_header": "/etc/b", "before": "old\n", "after": "new\n"},
+            {"before_header": "/etc/c", "before": "x\n", "after": "y\n"},
+        ],
+    }
+    told = play(units=answer)
+    assert [(check.control, check.problem) for check in drift.differing(told, "web1")] == [
+        ("/etc/b", "differs\n    -old\n    +new"),
+        ("/etc/c", "differs\n    -x\n    +y"),
+    ]
+    assert list(drift.named(told, "web1")) == ["/etc/a", "/etc/b", "/etc/c"]
+    # Where no difference is to be shown, the file is named all the same.
+    (check,) = drift.differing(play(x={**answer, "paths": ["/etc/b"], "diff": []}), "web1")
+    assert (check.control, check.problem) == ("/etc/b", "differs")
+
+
 def test_drift_without_a_file_is_named_by_its_task_and_a_loop_by_its_rounds() -> None:
     stopped = {"changed": True, "status": {}}
     mode = {

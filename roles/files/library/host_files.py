@@ -274,9 +274,12 @@ def main() -> None:
         # The journal of the host is no place for the texts of files.
         no_log=True,
     )
+    files = module.params["files"]
+    # An answer repeats the arguments, and a text may be a secret.
+    module.params["files"] = [{**file, "content": None, "settings": None} for file in files]
     paths: list[str] = []
     diff = []
-    for given in module.params["files"]:
+    for given in files:
         path = Path(given["path"])
         is_folder = given["content"] is None and given["settings"] is None
         try:
@@ -292,7 +295,9 @@ def main() -> None:
             told = os.strerror(error.errno or errno.EIO)
             module.fail_json(msg=f"{error.filename or path}: {told}", paths=paths)
         paths.append(str(path))
-        diff.append(difference(to_be, found))
+        # A task with `diff: false` has something to hide.
+        if module._diff:
+            diff.append(difference(to_be, found))
     module.exit_json(changed=bool(paths), paths=paths, diff=diff)
 
 
