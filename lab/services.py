@@ -96,7 +96,12 @@ def ensure_acme(extra: Mapping[str, str] | None = None) -> None:
         files.write(PEBBLE_CONF, pebble_conf())
         # Pebble dawdles before each validation on purpose, up to 15 s, and refuses one nonce in
         # twenty: faults to ask for by `extra`, and not by chance.
-        plain = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
+        # Each order is proved anew: by itself Pebble believes an earlier proof every other time.
+        plain = {
+            "PEBBLE_VA_NOSLEEP": "1",
+            "PEBBLE_WFE_NONCEREJECT": "0",
+            "PEBBLE_AUTHZREUSE": "0",
+        }
         process = spawn(PEBBLE, PEBBLE_LOG, PEBBLE_PID, {**plain, **(extra or {})})
         wait_for(
             lambda: listens(MANAGEMENT_PORT) or fell(process, "pebble", PEBBLE_LOG),

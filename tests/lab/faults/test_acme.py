@@ -77,7 +77,7 @@ def pebble(
     with (folder / "pebble.log").open("w") as log:
         process = subprocess.Popen(
             dies_with_parent(argv),
-            env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", **environment},
+            env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0", **environment},
             stdout=log,
             stderr=log,
         )
