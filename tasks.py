@@ -3,10 +3,11 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import config, host, logs, maintenance, operate, patch, ps, release, site
+from deploy.cli import config, host, logs, maintenance, new, operate, patch, ps, release, site
 from lab import tasks as lab
 
 namespace = Collection(
+    new.new,
     release.build,
     release.push,
     release.collectstatic,

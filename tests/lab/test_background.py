@@ -11,6 +11,8 @@ from tests.lab.faults import changes
 from tests.lab.roles import play
 from tests.lab.site import Site
 
+pytestmark = pytest.mark.slow
+
 APP = "locallibrary"
 LOG = f"/srv/{APP}/media/clock.log"
 # A scheduler: it says when it begins and ends, and what it takes and has done.

@@ -189,6 +189,7 @@ def test_an_nginx_of_before_is_told_apart(site: Site) -> None:
         site.ask(f"mv /root/kept {conf} && {reload}")
 
 
+@pytest.mark.slow
 def test_it_outlives_a_reboot_a_deploy_and_a_rollback(site: Site) -> None:
     old = site.release()
     switch(site, "on")

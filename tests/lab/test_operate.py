@@ -147,6 +147,7 @@ def test_dbshell_has_a_terminal(site: Site) -> None:
         assert terminal.code() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["ctrl-c", "closed window", "killed", "pipe"])
 def test_a_command_does_not_outlive_whoever_started_it(site: Site, end: str) -> None:
     words = ("run", "--env", site.name, "--", "sh", "-c", "echo st''arted; sleep 333; sleep 333")
@@ -277,6 +278,7 @@ def test_follow_shows_what_comes_and_leaves_nothing(
     nothing_left(site, FOLLOWERS_LEFT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("following", [()], indirect=True)
 def test_follow_goes_along_with_a_switch(
     site: Site, release: str, following: "subprocess.Popen[str]"

@@ -148,6 +148,7 @@ def test_an_upload_beyond_the_limit_is_refused(site: Site, tmp_path: Path) -> No
         assert run(*to, *form, f"https://{site.domain}/accounts/login/").stdout == status
 
 
+@pytest.mark.slow
 def test_the_modern_profile_is_tls_1_3_alone(debian13: Site) -> None:
     site = debian13
     nginx = site.ask("systemctl show nginx -P MainPID")
