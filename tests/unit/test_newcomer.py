@@ -37,7 +37,7 @@ def test_both_files_say_what_was_said(root: Path, operator: str) -> None:
     assert groups == {"app": {"hosts": {"shop1": {"ansible_host": "203.0.113.10"}}}} | {
         "db": {"hosts": {"shop1": None}}
     }
-    said = {
+    said: dict[str, object] = {
         "environment_name": "shop",
         "site_domains": ["shop.example.org", "www.shop.example.org"],
         "site_deploy_keys": [SHOP.key],
