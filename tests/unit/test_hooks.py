@@ -32,8 +32,10 @@ def write(hooks: Hooks, name: str, body: str, mode: int = 0o755) -> None:
 
 
 def test_a_hook_runs_in_the_source_and_knows_what_it_is_about(
-    hooks: Hooks, noted: list[str]
+    hooks: Hooks, noted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # That of a test run beside another one.
+    monkeypatch.delenv("SLIPWAY_TEST_PREFIX", raising=False)
     write(hooks, "before-migrate", "env | grep ^SLIPWAY_ | sort > told; cat >> told")
     hooks.before("migrate", RELEASE)
     assert (hooks.source / "told").read_text().splitlines() == [
