@@ -61,7 +61,7 @@ def small_disk(site: Site) -> Iterator[None]:
     facts = json.loads(site.ask(f"cat {FACTS}"))
     few = shlex.quote(json.dumps({**facts, "min_free_mb": 10}))
     site.ask(
-        f"set -e; cp {FACTS} {FACTS}.kept; echo {few} > {FACTS}; {unit} stop {before}; "
+        f"set -e; cp -p {FACTS} {FACTS}.kept; echo {few} > {FACTS}; {unit} stop {before}; "
         f"mkdir -p {SMALL}; "
         f"mount -t tmpfs -o size={used + FREE_MB}m,mode=755 tmpfs {SMALL}; "
         f"cp -a {ROOT}/. {SMALL}/; chown deploy:deploy {SMALL}; "
