@@ -68,6 +68,10 @@ def load(app: str, folder: Path = CONFIG_FOLDER) -> Site:
             f"This droplet was never provisioned for {app} ({path} is missing). "
             "Run: ansible-playbook site.yml"
         ) from None
+    except PermissionError:
+        raise Refused(
+            f"{path} cannot be read by whom the release tool runs as. Run: ansible-playbook site.yml"
+        ) from None
     missing = [field.name for field in fields(Site) if field.name not in values]
     if missing:
         raise Refused(f"{path} lacks {', '.join(missing)}. Run: ansible-playbook site.yml")
