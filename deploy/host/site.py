@@ -70,7 +70,7 @@ def load(app: str, folder: Path = CONFIG_FOLDER) -> Site:
         ) from None
     except PermissionError:
         raise Refused(
-            f"{path} cannot be read by whom the release tool runs as. Run: ansible-playbook site.yml"
+            f"{path} cannot be read by the deploy user. Run: ansible-playbook site.yml"
         ) from None
     missing = [field.name for field in fields(Site) if field.name not in values]
     if missing:
