@@ -48,7 +48,8 @@ def test_who_guesses_passwords_of_the_site_is_shut_out(debian13: Site, attacker:
 
 def test_who_guesses_at_ssh_is_shut_out(debian13: Site, attacker: Site) -> None:
     knock = (
-        "ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o ConnectTimeout=5 "
+        # Who is banned in the middle of a log-in hears nothing more.
+        "timeout 10 ssh -o BatchMode=yes -o StrictHostKeyChecking=accept-new "
         f"nobody@{debian13.address} true"
     )
     attacker.ssh(f"for i in $(seq {LOGINS}); do {knock}; done")
