@@ -42,7 +42,9 @@ def test_no_secret_shows(site: Site, row: NewRow) -> None:
     # Backwards, or the watcher would see itself.
     backwards = CANARY[::-1]
     watch = f"python3 -c {shlex.quote(WATCH)} {backwards}"
-    site.ask(f"systemd-run --quiet --collect --unit=faults-watch sh -c {shlex.quote(watch)}")
+    # By itself systemd tells the journal the whole command, with what is looked for there.
+    unit = "--unit=faults-watch --description=Watcher"
+    site.ask(f"systemd-run --quiet --collect {unit} sh -c {shlex.quote(watch)}")
     said = []
     try:
         changes.good(site)
