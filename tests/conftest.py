@@ -21,12 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """SIGTERM tears the droplets down as Ctrl-C does."""
+    """SIGTERM tears the droplets down as Ctrl-C does, and Ctrl-C reaches what tests start."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    # A shell has its background jobs ignore it, and what these start would as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def stage_of(item: pytest.Item) -> str:
