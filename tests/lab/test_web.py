@@ -170,6 +170,7 @@ def test_the_modern_profile_is_tls_1_3_alone(debian13: Site) -> None:
     assert site.ask("systemctl show nginx -P MainPID") == nginx
 
 
+@pytest.mark.slow
 def test_a_certificate_of_one_s_own_is_used_and_given_back(debian13: Site) -> None:
     site = debian13
     chain, key = pair([site.domain, f"www.{site.domain}"])
