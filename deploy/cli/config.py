@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -108,7 +108,9 @@ def _secret(name: str) -> str:
     return sys.stdin.read().removesuffix("\n")
 
 
-def _go_live(console: Console, command: str, env: str, wait: bool, text: Any, what: str) -> None:
+def _go_live(
+    console: Console, command: str, env: str, wait: bool, text: Callable[[Path], str], what: str
+) -> None:
     request = Request(ROOT, read_target(ROOT, env), f"invoke {command}", wait=wait)
     done = configuring.go_live(request, env, text, console)
     console.summary()

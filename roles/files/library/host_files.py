@@ -12,7 +12,7 @@ import re
 import shlex
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,9 +155,9 @@ def wanted(given: dict[str, Any], found: Found | None) -> Wanted:
     )
 
 
-def _id(look_up: Any, name: str) -> int | None:
+def _id(look_up: Callable[[str], int], name: str) -> int | None:
     try:
-        return int(look_up(name))
+        return look_up(name)
     except KeyError:
         return None
 
