@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -20,16 +19,13 @@ from deploy.conventions import locked_requirements, python_problem
 from deploy.errors import Refused
 from deploy.host.procfile import processes, web_problem
 from deploy.kept import kept
-from deploy.packages import uv
+from deploy.packages import unpack, uv
 from deploy.revision import Revision, export
 from deploy.target import Target
 
 CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 IN_PROJECT = Path(__file__).parent / "in_project.py"
 ANSWER = "slipway:"
-# The oldest glibc of the droplets we support is 2.36 (Debian 12); wheels are rarely built for
-# anything newer than this tag, which is Debian 10's.
-WHEEL_GLIBC = "2_28"
 DETAIL_LINES = 20
 # Warnings of these checks are holes that visitors could feel: `check --deploy` has to have none.
 SECURITY_CHECKS = "security."
@@ -109,16 +105,7 @@ def _packages(
 
     def install(draft: Path) -> None:
         note(f"locked packages for Python {droplet.python} on {droplet.machine}")
-        uv(
-            "pip", "install", "--target", str(draft), "--require-hashes",
-            "--python-version", droplet.python,
-            "--python-platform", f"{droplet.machine}-manylinux_{WHEEL_GLIBC}",
-            "--only-binary", ":all:", "--link-mode", "copy",
-            "--requirement", str(requirements),
-        )  # fmt: skip
-        # Scripts with this machine's paths; the droplet writes its own.
-        shutil.rmtree(draft / "bin", ignore_errors=True)
-        (draft / ".lock").unlink(missing_ok=True)
+        unpack(requirements, droplet, draft, note)
         names = tree_of(draft, {})
         (draft / TREE).write_text(json.dumps(names))
 
