@@ -3,7 +3,19 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
-from deploy.cli import config, host, logs, maintenance, new, operate, patch, ps, release, site
+from deploy.cli import (
+    config,
+    host,
+    logs,
+    maintenance,
+    new,
+    operate,
+    patch,
+    ps,
+    release,
+    site,
+    status,
+)
 from lab import tasks as lab
 
 namespace = Collection(
@@ -24,7 +36,7 @@ namespace = Collection(
     logs.logs,
     site.open_site,
     site.certs,
-    host.status,
+    status.status,
     host.provision,
     host.lock,
     patch.patch,
@@ -33,6 +45,6 @@ namespace = Collection(
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
-namespace.add_collection(Collection("ps", ps.restart))
+namespace.add_collection(Collection("ps", ps.restart, ps.scale))
 namespace.collections["ps"].add_task(ps.show, default=True)
 namespace.add_collection(Collection.from_module(lab, name="lab"))

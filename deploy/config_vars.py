@@ -1,13 +1,11 @@
-"""Config vars in the inventory: `app_config_vars` of an environment's own file, edited in place.
+"""Config vars in the inventory: `app_config_vars` of an environment's own file.
 
-Comments and the order of lines stay. What Ansible would take for a template is marked !unsafe, so
-that any text reaches the site as it is; a secret becomes a !vault value.
+What Ansible would take for a template is marked !unsafe, so that any text reaches the site as it
+is; a secret becomes a !vault value.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import subprocess
 import sys
@@ -16,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, TaggedScalar
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
+from deploy import facts_file
 from deploy.errors import Refused
 
 VARIABLE = "app_config_vars"
@@ -39,11 +36,6 @@ class Value:
 
     kind: str
     text: str | None
-
-
-def file_of(root: Path, environment: str) -> Path:
-    """The environment's own facts."""
-    return root / "inventory" / "group_vars" / f"{environment}.yml"
 
 
 def pairs(words: Iterable[str], plain: bool) -> dict[str, str]:
@@ -79,7 +71,7 @@ def checked_name(name: str) -> str:
 def listed(path: Path) -> dict[str, Value]:
     """The config vars that the file sets; those of secrets without their values."""
     values = {}
-    for name, value in _variables(_load(path), path).items():
+    for name, value in facts_file.mapping(facts_file.load(path), VARIABLE, path).items():
         if isinstance(value, TaggedScalar) and value.tag.value == "!vault":
             values[str(name)] = Value("secret", None)
         elif isinstance(value, str) and TEMPLATE.search(value):
@@ -102,12 +94,12 @@ def changed(
         Refused: the file cannot be edited, a name to remove is not there, or there is no vault
             password.
     """
-    document = _load(path)
-    present = _variables(document, path)
+    document = facts_file.load(path)
+    present = facts_file.mapping(document, VARIABLE, path)
     for name in remove:
         if name not in present:
             known = ", ".join(present) or "none"
-            raise Refused(f"{name} is not set in {_shown(path)}; there are: {known}")
+            raise Refused(f"{name} is not set in {facts_file.shown(path)}; there are: {known}")
         del present[name]
     for name, value in values.items():
         present[_key(name)] = _scalar(name, value)
@@ -115,49 +107,7 @@ def changed(
         present[_key(name)] = _encrypted(path, name, value)
     if not isinstance(document.get(VARIABLE), CommentedMap):
         document[VARIABLE] = present
-    written = io.StringIO()
-    _yaml().dump(document, written)
-    return written.getvalue()
-
-
-def write(path: Path, text: str) -> None:
-    """Whole or not at all, with the permissions that the file has."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=path.stat().st_mode & 0o777)
-    draft.write_text(text)
-    draft.replace(path)
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 10_000
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.explicit_start = True
-    return yaml
-
-
-def _load(path: Path) -> CommentedMap:
-    try:
-        document = _yaml().load(path.read_text())
-    except FileNotFoundError:
-        raise Refused(
-            f"There is no {_shown(path)}: make it, with the environment's facts"
-        ) from None
-    except YAMLError as error:
-        raise Refused(f"{_shown(path)} is no YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(document, CommentedMap):
-        raise Refused(f"{_shown(path)} holds no variables: write the environment's facts into it")
-    return document
-
-
-def _variables(document: CommentedMap, path: Path) -> CommentedMap:
-    values = document.get(VARIABLE)
-    if values is None:
-        return CommentedMap()
-    if not isinstance(values, CommentedMap):
-        raise Refused(f"{VARIABLE} in {_shown(path)} is an expression: change it there")
-    return values
+    return facts_file.text(document)
 
 
 def _key(name: str) -> str:
@@ -193,7 +143,3 @@ def _encrypted(path: Path, name: str, value: str) -> Any:
         )
     lines = done.stdout.split("!vault |", 1)[1].split()
     return TaggedScalar(value=LiteralScalarString("\n".join(lines) + "\n"), style="|", tag="!vault")
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(path.parents[2]))

@@ -1,13 +1,14 @@
-"""A change of config vars goes live, or the inventory and the host are as they were before."""
+"""A change of the inventory goes live, or the inventory and the host are as they were before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deploy import config_vars, playbook, stages
+from deploy import facts_file, playbook, scaling, stages
 from deploy.console import Console
 from deploy.errors import Refused, SlipwayError
 from deploy.stages import Request
@@ -16,7 +17,7 @@ from deploy.stages import Request
 def go_live(
     request: Request, environment: str, text: Callable[[Path], str], console: Console
 ) -> dict[str, Any]:
-    """Write the environment's file, and deploy the live revision with what it says.
+    """Write config vars into the environment's file, and deploy the live revision with them.
 
     Args:
         text: what the file is to hold, made before anything is changed.
@@ -27,26 +28,64 @@ def go_live(
     Raises:
         Refused, BackedOut, NeedsYou: as a deploy does; the file has its text of before.
     """
-    path = config_vars.file_of(request.root, environment)
-    after = text(path)
+    after = text(facts_file.file_of(request.root, environment))
     revision = stages.settled_revision(request, console)
-    before = path.read_text()
-    config_vars.write(path, after)
-    try:
-        with console.phase("config"):
-            _apply(request.root, environment)
+    with _changed(request.root, environment, after, "config", console) as file:
         done = stages.deploy(replace(request, revision=revision), console)
-    except BaseException as error:
-        config_vars.write(path, before)
-        with console.phase("config"):
-            _apply(request.root, environment)
-        if isinstance(error, SlipwayError):
-            error.detail = (*error.detail, f"{path.relative_to(request.root)} is as it was before.")
+    return {**done, "file": file}
+
+
+def scale(
+    request: Request, environment: str, counts: dict[str, int], console: Console
+) -> dict[str, Any]:
+    """Write the numbers of processes into the environment's file, and let that many run.
+
+    Returns:
+        What runs then, and the file.
+
+    Raises:
+        Refused: nothing is live, its Procfile has no such process, or sets the number itself.
+        NeedsYou: the processes did not come up; the file and the host are as they were before.
+    """
+    release = stages.live(request, console)
+    scaling.check(counts, release["processes"])
+    after = scaling.changed(facts_file.file_of(request.root, environment), counts)
+    try:
+        with _changed(request.root, environment, after, "scale", console) as file:
+            done = stages.scale(request, console)
+    except SlipwayError:
+        # The host is told its numbers of before by now; what runs has to follow.
+        with suppress(SlipwayError):
+            stages.scale(request, console)
         raise
-    return {**done, "file": str(path.relative_to(request.root))}
+    return {**done, "file": file}
 
 
-def _apply(root: Path, environment: str) -> None:
-    problem = playbook.run(root, "config", environment, {})
+@contextmanager
+def _changed(
+    root: Path, environment: str, after: str, name: str, console: Console
+) -> Iterator[str]:
+    """The environment's file with another text, applied by a playbook; gives its name.
+
+    When the block fails, file and host are put back.
+    """
+    path = facts_file.file_of(root, environment)
+    before = path.read_text()
+    facts_file.write(path, after)
+    try:
+        with console.phase(name):
+            _apply(root, environment, name)
+        yield facts_file.shown(path)
+    except BaseException as error:
+        facts_file.write(path, before)
+        with console.phase(name):
+            _apply(root, environment, name)
+        if isinstance(error, SlipwayError):
+            error.detail = (*error.detail, f"{facts_file.shown(path)} is as it was before.")
+        raise
+
+
+def _apply(root: Path, environment: str, name: str) -> None:
+    problem = playbook.run(root, name, environment, {})
     if problem:
-        raise Refused(f"The config vars were not written: {problem[0]}", problem[1:])
+        raise Refused(f"The host did not take the change: {problem[0]}", problem[1:])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from deploy import playbook, updates
 from deploy.errors import NeedsYou, Refused
+from deploy.host.upgrades import Upgrade
 from deploy.target import Target
-from deploy.updates import Updates, Upgrade
+from deploy.updates import Updates
 
 BIN = Path(sys.executable).parent
 PLAYBOOK = "playbooks/patch.yml"

@@ -129,10 +129,24 @@ def ask(request: Request, console: Console, question: str) -> Any:
         return session.call(question)
 
 
+@contextmanager
+def asking(request: Request, console: Console, question: str) -> Iterator[Callable[[], Any]]:
+    """The same question again and again over one connection, as often as the function is called."""
+    with _session(request, console, lock=False) as (session, _):
+        yield lambda: session.call(question)
+
+
 def restart(request: Request, console: Console, process: str) -> dict[str, Any]:
     """Restart the live release's processes of one type, or with "" of each."""
     with _session(request, console, lock=True) as (session, _):
         done: dict[str, Any] = session.call("restart", {"process": process or None})
+    return done
+
+
+def scale(request: Request, console: Console) -> dict[str, Any]:
+    """Run as many processes of the live release as the droplet is told by now."""
+    with _session(request, console, lock=True) as (session, _):
+        done: dict[str, Any] = session.call("scale")
     return done
 
 
@@ -177,17 +191,27 @@ def attach(
     return run(request.target, commands.manage(request.target, chosen["id"], words, program))
 
 
+def live(request: Request, console: Console) -> dict[str, Any]:
+    """The live release, with ``latest_config``, the version of the config vars of now.
+
+    Raises:
+        Refused: nothing is live.
+    """
+    with _session(request, console, lock=False) as (_, facts):
+        current = facts["current"]
+    if not current:
+        raise Refused(f"Nothing is live on {request.target.name} yet. Run: invoke deploy")
+    return {**current, "latest_config": facts["config"]}
+
+
 def settled_revision(request: Request, console: Console) -> str:
     """The commit that is live, with the config vars of now.
 
     Raises:
         Refused: nothing is live, or newer config vars wait for a deploy.
     """
-    with _session(request, console, lock=False) as (_, facts):
-        current = facts["current"]
-    if not current:
-        raise Refused(f"Nothing is live on {request.target.name} yet. Run: invoke deploy")
-    if current["config"] != facts["config"]:
+    current = live(request, console)
+    if current["config"] != current["latest_config"]:
         raise Refused(
             f"{current['id']} does not run with the config vars that {request.target.name} has by "
             f"now. Go live with them first: invoke deploy --revision {current['revision'][:12]}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from deploy.host import upgrades
+from deploy.host.upgrades import Upgrade
+
 # Each answer stands below a line of its own. Nothing is changed: apt only simulates, and
 # needrestart's batch mode restarts nothing.
 QUESTION = """\
@@ -14,24 +17,8 @@ echo '== services'; needrestart -b -r l
 echo '== reboot'; cat /run/reboot-required.pkgs 2>/dev/null || ls /run/reboot-required 2>/dev/null
 echo '== failed'; systemctl list-units --failed --plain --no-legend
 """
-# apt-get(8): Inst NAME [FROM] (TO ARCHIVE:SUITE/SUITE, ... [ARCH])
-INSTALL = re.compile(r"^Inst (?P<name>\S+) (?:\[(?P<old>\S+)\] )?\((?P<new>\S+) (?P<origin>.*)\)")
-SECURITY = re.compile(r"-security\b", re.IGNORECASE)
 # needrestart's README.batch: 2 and 3 are a newer kernel than the one that runs.
 KERNEL_PENDING = {"2", "3"}
-
-
-@dataclass(frozen=True)
-class Upgrade:
-    """A package that a newer one is there for; ``old`` is "" for one that would be new."""
-
-    name: str
-    old: str
-    new: str
-    security: bool
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.old or 'not installed'} -> {self.new}"
 
 
 @dataclass(frozen=True)
@@ -64,11 +51,7 @@ def read(answer: str) -> Updates:
     if kernel.get("NEEDRESTART-KSTA") in KERNEL_PENDING:
         reasons.append(f"kernel {kernel['NEEDRESTART-KEXP']}")
     return Updates(
-        upgrades=tuple(
-            Upgrade(m["name"], m["old"] or "", m["new"], bool(SECURITY.search(m["origin"])))
-            for m in map(INSTALL.match, told["upgrades"])
-            if m
-        ),
+        upgrades=upgrades.read(told["upgrades"]),
         services=tuple(sorted(value for key, value in restart if key == "NEEDRESTART-SVC")),
         reboot=", ".join(dict.fromkeys(reasons)),
         failed=tuple(line.split()[0] for line in told["failed"] if line.strip()),

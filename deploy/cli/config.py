@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from deploy import config_vars, configuring, stages
+from deploy import config_vars, configuring, facts_file, stages
 from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.config_vars import Value
 from deploy.console import Console
@@ -27,7 +27,7 @@ def show(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
     The playbook adds DATABASE_URL, the hosts and the media folder, and makes the secret key.
     """
     read_target(ROOT, env)
-    values = config_vars.listed(config_vars.file_of(ROOT, env))
+    values = config_vars.listed(facts_file.file_of(ROOT, env))
     console.result(_table(values), {name: vars(value) for name, value in values.items()})
 
 

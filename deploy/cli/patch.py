@@ -10,9 +10,10 @@ from deploy import patching, stages
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
 from deploy.errors import Refused
+from deploy.host.upgrades import Upgrade
 from deploy.inventory import read_target
 from deploy.stages import Request
-from deploy.updates import Updates, Upgrade
+from deploy.updates import Updates
 
 
 @task(

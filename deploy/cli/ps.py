@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from deploy import stages
-from deploy.cli.task import ENVIRONMENT, ROOT, task
+from deploy import configuring, scaling, stages
+from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.console import Console, size
 from deploy.inventory import read_target
 from deploy.stages import Request
@@ -36,6 +36,33 @@ def restart(
     done = stages.restart(request, console, process)
     told = f"{', '.join(done['restarted'])} of {done['release']['id']} restarted"
     console.result(told, {**done, "phases": console.times()})
+
+
+@task(
+    positional=["pair"],
+    optional=["pair"],
+    help={"pair": "TYPE=NUMBER; more of them after --"},
+)
+def scale(
+    console: Console,
+    pair: str | None = None,
+    env: str = ENVIRONMENT,
+    wait: bool = False,
+    json: bool = False,
+) -> None:
+    """Run more or less processes of a type: invoke ps.scale worker=2
+
+    Several: invoke ps.scale -- web=4 worker=2. The inventory keeps the numbers. `web` is how many
+    workers Gunicorn has; no request is lost. 0 stops a type.
+    """
+    counts = scaling.counts([pair, *typed()] if pair else typed())
+    request = Request(ROOT, read_target(ROOT, env), "invoke ps.scale", wait=wait)
+    done = configuring.scale(request, env, counts, console)
+    told = ", ".join(f"{process}={count}" for process, count in counts.items())
+    console.result(
+        f"{done['release']['id']} runs with {told}\nCommit {done['file']}",
+        {**done, "phases": console.times()},
+    )
 
 
 def _table(found: list[dict[str, Any]]) -> Table | str:

@@ -28,8 +28,9 @@ PRUNED = "pruned"
 # These two are about the site: no release has a part in them.
 MAINTENANCE_ON = "maintenance on"
 MAINTENANCE_OFF = "maintenance off"
-# Says nothing of what a release is, so a release is not remembered by it.
+# These say nothing of what a release is, so it is not remembered by them.
 RESTARTED = "restarted"
+SCALED = "scaled"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def fold(entries: Iterable[Mapping[str, Any]]) -> dict[str, Past]:
     taken_back: dict[str, str | None] = {}
     for entry in entries:
         event, release_id = entry["event"], entry["release"]
-        if not release_id or event == RESTARTED:
+        if not release_id or event in (RESTARTED, SCALED):
             continue
         past = replace(
             pasts.get(release_id, Past()), event=event, at=entry["at"], who=entry.get("who", "")

@@ -21,15 +21,17 @@ from deploy.host.errors import NeedsYou, Refused, SlipwayError
 from deploy.host.events import JsonReporter, TextReporter
 from deploy.host.processes import processes
 from deploy.host.recovery import recover
-from deploy.host.restarting import restart
+from deploy.host.restarting import restart, scale
 from deploy.host.rolling import rollback
 from deploy.host.site import load
+from deploy.host.status import status
 from deploy.host.units import Units
 from deploy.host.verifying import verify
 from deploy.host.wire import Wire
 
 NICENESS = 10
 INTERRUPTED = 130
+NOT_WELL = 1
 
 
 def main(argv: list[str]) -> int:
@@ -185,9 +187,10 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "logs": lambda ctx, command: logs.logs(ctx, command),
     "ps": lambda ctx, command: processes(ctx),
     "restart": lambda ctx, command: restart(ctx, command["process"]),
+    "scale": lambda ctx, command: scale(ctx),
     "certs": lambda ctx, command: certificates(ctx),
     "releases": lambda ctx, command: reading.releases(ctx),
-    "status": lambda ctx, command: reading.status(ctx),
+    "status": lambda ctx, command: status(ctx),
     "verify": lambda ctx, command: verify(ctx),
     "maintenance on": lambda ctx, command: maintenance.begin(
         ctx, command["message"], command["allow"]
@@ -214,8 +217,9 @@ def _releases(ctx: Context, args: argparse.Namespace) -> int:
 
 
 def _status(ctx: Context, args: argparse.Namespace) -> int:
-    print(json.dumps(reading.status(ctx), indent=2))
-    return 0
+    found = status(ctx)
+    print(json.dumps(found, indent=2))
+    return NOT_WELL if found["problems"] else 0
 
 
 def _maintenance(ctx: Context, args: argparse.Namespace) -> int:

@@ -69,6 +69,12 @@ def read(layout: Layout) -> Maintenance | None:
     return Maintenance(**{**values, "allow": tuple(values["allow"])})
 
 
+def facts(layout: Layout) -> dict[str, Any] | None:
+    """The same for whoever asks; None while visitors are let in."""
+    found = read(layout)
+    return found.to_json() if found else None
+
+
 def closed_since(ctx: Context) -> str | None:
     """Since when visitors are kept out, as they see it: an older playbook may have run since."""
     state = read(ctx.layout)

@@ -14,6 +14,7 @@ from deploy.host.errors import Refused
 from deploy.host.events import phase
 from deploy.host.migrating import migrate
 from deploy.host.release import Release, current_id, read, read_all
+from deploy.host.release_phase import run_release_line
 from deploy.host.retiring import prune
 from deploy.host.switching import activate, stage
 from deploy.host.wire import Payload, Wire
@@ -61,10 +62,11 @@ def collectstatic(ctx: Context, release_id: str) -> dict[str, Any]:
 
 
 def migrate_to(ctx: Context, release_id: str, allow_breaking: bool) -> dict[str, Any]:
-    """Apply the migrations of a release."""
+    """Apply the migrations of a release, then run its release line."""
     release = _sealed(ctx, release_id)
     with phase(ctx.reporter, "migrate") as migrating:
         applied = migrate(ctx, release, _current(ctx), allow_breaking, migrating)
+    run_release_line(ctx, release)
     return {"applied": applied}
 
 

@@ -15,14 +15,24 @@ OTHER_SERVERS = {
     *("runserver", "runserver_plus"),
 }
 ASYNCHRONOUS = {"daphne", "uvicorn", "hypercorn"}
+# A release line that does no more than a deploy does by itself.
+MIGRATES = re.compile(r"(python3?\s+)?(\./)?manage\.py\s+migrate(\s+--no-?input)?")
 
 
 def processes(procfile: str) -> dict[str, str]:
     """Process types and their commands.
 
-    The ``release`` type is left out: migrations are a phase of their own here.
+    A ``release`` line that only migrates is left out: migrations are a phase of their own here.
     """
-    return {name: command for name, command in _lines(procfile).items() if name != "release"}
+    found = _lines(procfile)
+    if MIGRATES.fullmatch(_without_runner(found.get("release", ""))):
+        del found["release"]
+    return found
+
+
+def process_type(instance: str) -> str:
+    """The type that an instance is of: the second worker is called ``worker.2``."""
+    return instance.partition(".")[0]
 
 
 def web_problem(command: str, application: str = "mysite.wsgi") -> str | None:

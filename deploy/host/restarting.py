@@ -1,4 +1,4 @@
-"""Restarting what runs of the live release."""
+"""Restarting what runs of the live release, and running more or less of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from deploy.host import audit, health, reading
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused
 from deploy.host.events import phase
+from deploy.host.procfile import process_type
 from deploy.host.release import Release
 
 WEB = "web"
@@ -43,10 +44,45 @@ def restart(ctx: Context, process: str | None) -> dict[str, Any]:
     return {"release": release.to_json(), "restarted": chosen}
 
 
+def scale(ctx: Context) -> dict[str, Any]:
+    """Run as many processes of the live release as the site is told by now; no request is lost.
+
+    Gunicorn starts the new number of workers, then lets the old ones finish what they hold. What is
+    one too many of the other types was stopped when its unit was taken away.
+
+    Raises:
+        Refused: nothing is live.
+        NeedsYou: something did not start, or the site is not healthy.
+    """
+    release = reading.chosen(ctx, None)
+    with phase(ctx.reporter, "processes") as starting:
+        problem = ctx.units.run_processes(release.id)
+    with phase(ctx.reporter, "web"):
+        problem = problem or ctx.units.reload(release.id)
+        try:
+            if not problem:
+                health.gate(ctx, release, starting.note)
+        except health.Unhealthy as error:
+            problem = str(error)
+    if problem:
+        raise NeedsYou(
+            f"{release.id} is not well with that many processes: {problem}. Look: invoke ps",
+            ctx.units.logs(release.id),
+        )
+    audit.append(ctx.layout, audit.SCALED, release.id, who=ctx.who, processes=ctx.site.processes)
+    return {"release": release.to_json(), "processes": _there(ctx, release)}
+
+
 def _chosen(ctx: Context, release: Release, process: str | None) -> list[str]:
-    there = [name for name in (WEB, *ctx.site.processes) if name in {WEB, *release.processes}]
+    there = _there(ctx, release)
     if process is None:
         return there
-    if process not in there:
+    chosen = [name for name in there if process in (name, process_type(name))]
+    if not chosen:
         raise Refused(f"No process {process} runs here, only: {', '.join(there)}")
-    return [process]
+    return chosen
+
+
+def _there(ctx: Context, release: Release) -> list[str]:
+    declared = {WEB, *release.processes}
+    return [name for name in (WEB, *ctx.site.processes) if process_type(name) in declared]

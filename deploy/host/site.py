@@ -18,7 +18,7 @@ class Site:
 
     ``bake_error_share`` is how much larger the share of 5xx answers (0 to 1) may be than with the
     release before; ``keep_warm`` lets that one run on until the next deploy; ``processes`` are
-    the types of the Procfile that run beside web.
+    what runs of the Procfile beside web: ``worker``, ``worker.2``.
     """
 
     app: str

@@ -72,6 +72,11 @@ class Units:
             return None
         return next(iter(done.stderr.strip().splitlines()), "systemd refused it")
 
+    def reload(self, release: str) -> str | None:
+        """Let the web process read its settings again; returns what is wrong, or None."""
+        done = self._call("reload", release, check=False)
+        return None if done.returncode == 0 else done.stderr.strip() or "systemd refused it"
+
     def state(self, release: str) -> UnitState:
         text = self._call("status", release).stdout
         values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

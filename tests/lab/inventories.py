@@ -44,6 +44,17 @@ def write_for_tests(site: Site) -> None:
         (site.clone / "inventory" / f"{environment}.yml").write_text(text)
 
 
+def with_own_facts(site: Site, environment: str) -> dict[str, str]:
+    """Files of an environment for the same droplet, with facts of its own, as people have them."""
+    children = yaml.safe_load((site.clone / "inventory" / f"{site.name}.yml").read_text())
+    hosts = yaml.safe_dump({environment: {"children": children}})
+    facts = "# This environment's own facts.\napp_outbound: []\n"
+    return {
+        f"inventory/{environment}.yml": f"---\n{hosts}",
+        f"inventory/group_vars/{environment}.yml": f"---\n{facts}",
+    }
+
+
 def without(facts: dict[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in facts.items() if key != name}
 

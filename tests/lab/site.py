@@ -112,9 +112,9 @@ class Site:
             text=True,
         )
 
-    def json(self, task: str) -> Any:
+    def json(self, task: str, code: int = 0) -> Any:
         done = self.invoke(task, "--json")
-        assert done.code == 0, done
+        assert done.code == code, done
         return json.loads(done.stdout)
 
     def git(self, *arguments: str) -> str:

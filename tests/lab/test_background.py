@@ -64,7 +64,9 @@ def site(debian13: Site) -> Iterator[Site]:
     files = {
         "app/clock.py": CLOCK,
         "app/Procfile": (debian13.clone / "app/Procfile").read_text() + "clock: python clock.py\n",
-        "inventory/group_vars/all.yml": text.replace("  processes: []", "  processes: [clock]"),
+        "inventory/group_vars/all.yml": text.replace(
+            "site_processes: {}", "site_processes: {clock: 1}"
+        ),
     }
     before = debian13.git("rev-parse", "HEAD")
     debian13.commit(files, "A scheduler")

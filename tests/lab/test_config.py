@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.lab.inventories import with_own_facts
 from tests.lab.roles import play
 from tests.lab.site import BIN, Done, Site, environment, run
 
@@ -15,19 +15,14 @@ APP = "locallibrary"
 AWKWARD = "  'q' \"d\" $HOME `id` %s #no \\ {{ x }} {% raw %} ünï ☃\nsecond line"
 
 
-# An environment with facts of its own, as people have them.
 ENV = "configured"
 
 
 @pytest.fixture(scope="module")
 def site(debian13: Site) -> Iterator[Site]:
     """The droplet with a release; its config vars are those of before afterwards."""
-    inventory = debian13.clone / "inventory"
-    hosts = yaml.safe_load((inventory / f"{debian13.name}.yml").read_text())
-    text = f"---\n{yaml.safe_dump({ENV: {'children': hosts}})}"
-    facts = "---\n# This environment's own facts.\napp_outbound: []\n"
     before = debian13.git("rev-parse", "HEAD")
-    debian13.commit({f"inventory/{ENV}.yml": text, f"inventory/group_vars/{ENV}.yml": facts}, ENV)
+    debian13.commit(with_own_facts(debian13, ENV), ENV)
     assert debian13.invoke("deploy", env=ENV).code == 0
     yield debian13
     debian13.git("reset", "--quiet", "--hard", before)

@@ -20,7 +20,7 @@ from tests.templates.render import ROOT, render, value
 from tests.templates.role_files import load
 
 postgres_memory = load("postgres/filter_plugins/postgres_memory.py").postgres_memory
-gunicorn_workers = load("app/filter_plugins/gunicorn_workers.py").gunicorn_workers
+gunicorn_workers = load("app/filter_plugins/processes.py").gunicorn_workers
 certbot = load("acme/filter_plugins/certbot.py")
 
 MODERN_KEX = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy import config_vars
+from deploy import config_vars, facts_file
 from deploy.errors import Refused
 
 FACTS = """\
@@ -43,7 +43,7 @@ AWKWARD = {
 
 @pytest.fixture
 def facts(tmp_path: Path) -> Path:
-    path = config_vars.file_of(tmp_path, "staging")
+    path = facts_file.file_of(tmp_path, "staging")
     path.parent.mkdir(parents=True)
     path.write_text(FACTS)
     return path
@@ -82,7 +82,7 @@ def test_any_text_reaches_ansible_as_it_is(facts: Path, vault: Path) -> None:
     secret = "s3cret {{ 1 + 1 }} '\"$\n ☃"
     before = FACTS.splitlines()
     text = config_vars.changed(facts, AWKWARD, {"API_TOKEN": secret}, ["C"])
-    config_vars.write(facts, text)
+    facts_file.write(facts, text)
     assert "s3cret" not in text
     assert as_ansible_reads(facts) == {"A": "one", "B": "two", **AWKWARD, "API_TOKEN": secret}
     assert text.splitlines()[: len(before) - 1] == before[:-1]
@@ -90,7 +90,7 @@ def test_any_text_reaches_ansible_as_it_is(facts: Path, vault: Path) -> None:
 
 def test_what_is_shown_hides_secrets_and_only_them(facts: Path, vault: Path) -> None:
     text = config_vars.changed(facts, {"D": "{{ plain }}"}, {"API_TOKEN": "hidden"}, [])
-    config_vars.write(facts, text)
+    facts_file.write(facts, text)
     assert {name: (v.kind, v.text) for name, v in config_vars.listed(facts).items()} == {
         "A": ("value", "one"),
         "B": ("value", "two"),
@@ -102,13 +102,13 @@ def test_what_is_shown_hides_secrets_and_only_them(facts: Path, vault: Path) -> 
 
 def test_the_first_one_makes_the_list(facts: Path) -> None:
     facts.write_text("---\nenvironment_name: staging\n")
-    config_vars.write(facts, config_vars.changed(facts, {"A": "b"}, {}, []))
+    facts_file.write(facts, config_vars.changed(facts, {"A": "b"}, {}, []))
     assert facts.read_text() == '---\nenvironment_name: staging\napp_config_vars:\n  A: "b"\n'
 
 
 def test_permissions_stay(facts: Path) -> None:
     facts.chmod(0o600)
-    config_vars.write(facts, "---\n")
+    facts_file.write(facts, "---\n")
     assert facts.stat().st_mode & 0o777 == 0o600
 
 

@@ -1,7 +1,8 @@
 """The plan of `invoke patch`, and what it says is left."""
 
 from deploy.cli import patch
-from deploy.updates import Updates, Upgrade
+from deploy.host.upgrades import Upgrade
+from deploy.updates import Updates
 
 TLS = Upgrade("libssl3t64", "3.5.1-1", "3.5.1-1+deb13u1", security=True)
 ZONES = Upgrade("tzdata", "2025a-1", "2025b-1", security=False)

@@ -13,6 +13,15 @@ from deploy.host.procfile import processes, script, web_problem
         ("web: w\r\nworker_2: celery -A x\r\n", {"web": "w", "worker_2": "celery -A x"}),
         ("# web: old\n\n   \nweb: new\n", {"web": "new"}),
         ("release: python manage.py migrate\nweb: w\n", {"web": "w"}),
+        ("release: uv run ./manage.py migrate --noinput\nweb: w\n", {"web": "w"}),
+        (
+            "release: python manage.py migrate && python manage.py load\nweb: w\n",
+            {"release": "python manage.py migrate && python manage.py load", "web": "w"},
+        ),
+        (
+            "release: python manage.py migrate catalog\n",
+            {"release": "python manage.py migrate catalog"},
+        ),
         ("web:\nnot a line\n", {}),
         ("web:   \n", {}),
         ("", {}),

@@ -112,7 +112,7 @@ def test_a_sealed_release_is_all_it_takes_to_run(ctx: Context) -> None:
     assert (release.sequence, release.config) == (1, "c" * 12)
     assert (folder / "static/robots.txt").is_file()
     assert (folder / "venv").resolve() == ctx.layout.venv(release.lock)
-    assert sorted(p.name for p in (folder / "bin").iterdir()) == ["web", "worker"]
+    assert sorted(p.name for p in (folder / "bin").iterdir()) == ["release", "web", "worker"]
     assert (folder / "bin/web").read_text() == (
         "#!/bin/sh\nexec env gunicorn mysite.wsgi --workers 2\n"
     )
