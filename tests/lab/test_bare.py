@@ -1,10 +1,13 @@
 """A bare droplet: looking changes nothing, and wrong facts are refused in seconds."""
 
+import json
 import time
 
 import pytest
 
-from tests.lab.site import Site
+from lab import paths
+from tests.lab.inventories import LOCAL_FACTS
+from tests.lab.site import Site, run
 
 # All that a playbook could have changed: packages, accounts, settings, units, what it would create.
 FINGERPRINT = r"""
@@ -51,3 +54,27 @@ def test_a_deploy_is_refused_with_the_command_that_helps(bare: Site) -> None:
     assert "site.yml" in done.output, done
     assert "Traceback" not in done.output, done
     assert bare.ask(FINGERPRINT) == before
+
+
+def test_a_new_inventory_is_all_that_the_playbook_needs(bare: Site) -> None:
+    before = bare.ask(FINGERPRINT)
+    words = ("--host", bare.address, "--domain", bare.domain, "--email", "you@example.org")
+    new = ("invoke", "new", "fresh", *words, "--key", f"{paths.SSH_KEY}.pub")
+    done = run(*new, "--json", cwd=bare.clone)
+    assert done.code == 0, done
+    told = json.loads(done.stdout)
+    assert told["files"] == ["inventory/fresh.yml", "inventory/group_vars/fresh.yml"]
+    # Nobody has logged in there from here: its key is shown, and is to be compared.
+    own = bare.ask("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    assert own in told["findings"][-1]["told"]
+    assert f"ssh root@{bare.address}" in told["findings"][-1]["advice"]
+    # How the lab's machines are reached is no fact of the site.
+    reached = {name: LOCAL_FACTS[name] for name in LOCAL_FACTS if "ssh" in name}
+    facts = bare.clone / "reached.json"
+    facts.write_text(json.dumps({**reached, "site_known_hosts": str(paths.KNOWN_HOSTS)}))
+    done = bare.play("--check", "--extra-vars", f"@{facts.name}", env="fresh")
+    assert done.code == 0, done
+    assert bare.ask(FINGERPRINT) == before
+    again = run(*new, cwd=bare.clone)
+    assert again.code == 2, again
+    assert "inventory/fresh.yml is there already" in again.output
