@@ -35,7 +35,10 @@ def audit(
     drift: bool = False,
     json: bool = False,
 ) -> None:
-    """Hold the host against the strictest references: a table of bars, figures and waivers."""
+    """Hold the host against the strictest references: a table of bars, figures and waivers.
+
+    Example: invoke audit --env production
+    """
     chosen = _choose("drift" if drift else only, slow)
     subject = connect(read_target(ROOT, env), ROOT)
     verdicts = []

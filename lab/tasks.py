@@ -43,7 +43,10 @@ def up(
     suite: str = "",
     fresh: bool = False,
 ) -> None:
-    """Start a droplet; make it, and all it needs, when it is not there yet."""
+    """Start a droplet; make it, and all it needs, when it is not there yet.
+
+    Example: invoke lab.up --name second --suite bookworm
+    """
     droplet = droplets.up(name, suite or None, fresh)
     console.print(f"{droplet.name} is running: {droplet.address}, {droplet.host}")
     console.print(f"Log in: invoke lab.ssh --name {droplet.name}")
@@ -52,7 +55,10 @@ def up(
 @task(help={**NAME_HELP, "all": "every droplet, and all that a crash may have left"})
 @in_words
 def down(context: Context, name: str = "", all: bool = False) -> None:
-    """Remove a droplet and its disk."""
+    """Remove a droplet and its disk.
+
+    Example: invoke lab.down --name second
+    """
     if bool(name) == all:
         raise LabError("Which droplet? Run: invoke lab.down --name NAME, or invoke lab.down --all")
     if all:
@@ -67,7 +73,10 @@ def down(context: Context, name: str = "", all: bool = False) -> None:
 @task(name="list", help={"json": "as JSON"})
 @in_words
 def list_(context: Context, json: bool = False) -> None:
-    """Show the droplets and their state."""
+    """Show the droplets and their state.
+
+    Example: invoke lab.list --json
+    """
     rows = [droplet.summary() for droplet in droplets.all_droplets()]
     if json:
         print(to_json(rows, indent=2))
@@ -91,7 +100,10 @@ def ssh(context: Context, name: str = droplets.DEFAULT_NAME) -> None:
 @task(help=NAME_HELP)
 @in_words
 def reboot(context: Context, name: str = droplets.DEFAULT_NAME) -> None:
-    """Reboot a droplet and wait until it is up again."""
+    """Reboot a droplet and wait until it is up again.
+
+    Example: invoke lab.reboot --name second
+    """
     droplets.reboot(name)
 
 

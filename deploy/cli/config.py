@@ -87,7 +87,10 @@ def unset(
 def rotate(
     console: Console, env: str = ENVIRONMENT, leaked: bool = False, json: bool = False
 ) -> None:
-    """Make a new secret key on the droplet and go live with it; sessions outlive it."""
+    """Make a new secret key on the droplet and go live with it; sessions outlive it.
+
+    Example: invoke config.rotate --env production
+    """
     request = Request(ROOT, read_target(ROOT, env), "invoke config.rotate")
     revision = stages.settled_revision(request, console)
     with console.phase("rotate"):

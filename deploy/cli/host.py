@@ -14,7 +14,10 @@ from deploy.console import Console
 
 @task(help={"check": "change nothing, show what would be changed"})
 def provision(console: Console, env: str = ENVIRONMENT, check: bool = False) -> None:
-    """Run the playbook: ansible-playbook site.yml."""
+    """Run the playbook: ansible-playbook site.yml.
+
+    Example: invoke provision --env production --check
+    """
     playbook = Path(sys.executable).with_name("ansible-playbook")
     options = ("--check", "--diff") if check else ()
     argv = (playbook, "site.yml", "--inventory", f"inventory/{env}.yml", *options)
@@ -23,7 +26,10 @@ def provision(console: Console, env: str = ENVIRONMENT, check: bool = False) -> 
 
 @task()
 def lock(console: Console) -> None:
-    """Lock every requirements.in with hashes, keeping what is locked where it still fits."""
+    """Lock every requirements.in with hashes, keeping what is locked where it still fits.
+
+    Example: invoke lock
+    """
     tools = (file.parent for file in sorted((ROOT / "audits" / "tools").glob("*/requirements.in")))
     for folder in (ROOT / "app", ROOT, *tools):
         compile_lock = (uv.find_uv_bin(), "pip", "compile", "requirements.in", "--quiet")

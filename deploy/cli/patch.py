@@ -33,7 +33,10 @@ def patch(
     wait: bool = False,
     json: bool = False,
 ) -> None:
-    """Install updates as a plan that you see first, and restart what used what they replaced."""
+    """Install updates as a plan that you see first, and restart what used what they replaced.
+
+    Example: invoke patch --env production
+    """
     target = read_target(ROOT, env)
     with console.phase("plan"):
         found = patching.pending(ROOT, target, fetch=True)

@@ -17,7 +17,10 @@ from deploy.stages import Request
 
 @task()
 def build(console: Console, env: str = ENVIRONMENT, revision: str = "", json: bool = False) -> None:
-    """Build a revision into an artifact: source, locked packages, static files."""
+    """Build a revision into an artifact: source, locked packages, static files.
+
+    Example: invoke build --revision v1.2
+    """
     artifact = stages.build_only(_request("build", env, revision), console)
     facts = {
         "artifact": artifact.digest,
@@ -37,7 +40,10 @@ def push(
     wait: bool = False,
     json: bool = False,
 ) -> None:
-    """Build, and bring what the droplet lacks: a sealed release that is not live."""
+    """Build, and bring what the droplet lacks: a sealed release that is not live.
+
+    Example: invoke push, then invoke collectstatic, invoke migrate, invoke switch
+    """
     release = stages.push(_request("push", env, revision, wait), console)
     console.result(f"{release['id']} is pushed", release)
 
@@ -46,7 +52,10 @@ def push(
 def collectstatic(
     console: Console, env: str = ENVIRONMENT, wait: bool = False, json: bool = False
 ) -> None:
-    """Publish the pushed release's hashed static files beside those of the others."""
+    """Publish the pushed release's hashed static files beside those of the others.
+
+    Example: invoke push, then invoke collectstatic
+    """
     done = stages.step(_request("collectstatic", env, wait=wait), console, "collectstatic")
     console.result(f"{done['release']['id']}: {done['new']} new static files", done)
 
@@ -59,7 +68,10 @@ def migrate(
     wait: bool = False,
     json: bool = False,
 ) -> None:
-    """Apply the pushed release's migrations, never waiting long for a lock."""
+    """Apply the pushed release's migrations, never waiting long for a lock.
+
+    Example: invoke migrate --env staging
+    """
     request = _request("migrate", env, wait=wait)
     done = stages.step(request, console, "migrate", allow_breaking=allow_breaking)
     applied = ", ".join(done["applied"]) or "no migrations"
@@ -76,7 +88,10 @@ def deploy(
     wait: bool = False,
     json: bool = False,
 ) -> None:
-    """Ship a revision without losing a request; a bad one is refused or taken back."""
+    """Ship a revision without losing a request; a bad one is refused or taken back.
+
+    Examples: invoke deploy --env production; invoke deploy --revision v1.2
+    """
     request = replace(
         _request("deploy", env, revision, wait),
         stop_before=stop_before,
@@ -98,7 +113,10 @@ def deploy(
 def switch(
     console: Console, env: str = ENVIRONMENT, wait: bool = False, json: bool = False
 ) -> None:
-    """Go on with a deploy that was stopped: gate, switch, bake, retire."""
+    """Go on with a deploy that was stopped: gate, switch, bake, retire.
+
+    Example: invoke deploy --stop-before switch, then invoke switch
+    """
     done = stages.switch(_request("switch", env, wait=wait), console)
     told = f"{done['release']['id']} is live: {done['url']}"
     console.result(told, {**done, "phases": console.times()})
@@ -121,7 +139,10 @@ def rollback(
     wait: bool = False,
     json: bool = False,
 ) -> None:
-    """Go back to the last release that was live and healthy, or to RELEASE."""
+    """Go back to the last release that was live and healthy, or to RELEASE.
+
+    Examples: invoke rollback; invoke rollback 20261123T090246
+    """
     request = _request("rollback", env, wait=wait)
     done = stages.rollback(request, console, release or None, reverse_migrations, restore)
     told = f"{done['release']['id']} is live again; {done['left']} was taken back: {done['url']}"
@@ -130,14 +151,20 @@ def rollback(
 
 @task()
 def releases(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
-    """List the releases on the droplet: id, revision, author, age, state."""
+    """List the releases on the droplet: id, revision, author, age, state.
+
+    Example: invoke releases --env production --json
+    """
     found = stages.ask(_request("releases", env), console, "releases")
     console.result(_table(found), found)
 
 
 @task()
 def verify(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
-    """Compare every file of every release with what was pushed."""
+    """Compare every file of every release with what was pushed.
+
+    Example: invoke verify --env production
+    """
     stages.verify(_request("verify", env), console)
     console.result("Every file is as it was pushed", {"differing": []})
 
