@@ -24,11 +24,14 @@ SUFFIX = ".sql.gz"
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """A dump taken before ``release`` migrated. ``written`` counts rows written until then."""
+    """A dump taken before ``release`` migrated. ``written`` counts rows written until then.
+
+    None: the database does not count them.
+    """
 
     release: str
     at: str
-    written: int
+    written: int | None
     bytes: int
 
 
@@ -65,7 +68,7 @@ def take(ctx: Context, release: Release) -> RestorePoint:
             raise BackedOut(
                 "No restore point was taken: pg_dump failed. Nothing was migrated", _read(said)
             )
-    point = RestorePoint(release.id, audit.now(), before["written"] or 0, draft.stat().st_size)
+    point = RestorePoint(release.id, audit.now(), before["written"], draft.stat().st_size)
     os.sync()
     _facts(folder, release.id).write_text(json.dumps(asdict(point)))
     draft.rename(folder / f"{release.id}{SUFFIX}")
@@ -81,10 +84,10 @@ def find(ctx: Context, release: str) -> RestorePoint | None:
     return RestorePoint(**values)
 
 
-def written_since(ctx: Context, live: Release, point: RestorePoint) -> int:
-    """Rows written since the restore point: what going back to it would lose."""
-    now = project.ask(ctx, live, "database")["written"] or 0
-    return max(int(now) - point.written, 0)
+def written_since(ctx: Context, live: Release, point: RestorePoint) -> int | None:
+    """Rows written since the restore point, which going back would lose; None: nobody knows."""
+    now = project.ask(ctx, live, "database")["written"]
+    return None if now is None or point.written is None else max(now - point.written, 0)
 
 
 def restore(ctx: Context, release: Release, point: RestorePoint) -> None:

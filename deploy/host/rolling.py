@@ -126,10 +126,11 @@ def _offer_restore(
 ) -> Refused:
     point = _restore_point(ctx, releases, target, found)
     lost = restoring.written_since(ctx, newest, point)
+    rows = "whatever was" if lost is None else f"about {lost} rows"
     return Refused(
         f"{target.id} cannot live with the database as it is, and {', '.join(found.migrations)} "
-        f"cannot be reversed. The restore point taken at {point.at} can be gone back to; about "
-        f"{lost} rows written since would be lost, and the site is down meanwhile: "
+        f"cannot be reversed. The restore point taken at {point.at} can be gone back to; "
+        f"{rows} written since would be lost, and the site is down meanwhile: "
         f"invoke rollback {target.id} --restore",
         _reasons(found),
     )

@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,8 +98,11 @@ class Site:
             (ARTIFACTS / f"{log}.log").write_text(f"{done}\n")
         return done
 
-    def invoke(self, task: str, *arguments: str, env: str = "") -> Done:
-        return run("invoke", task, *arguments, "--env", env or self.name, cwd=self.clone)
+    def invoke(self, task: str, *arguments: str, env: str = "", words: Sequence[str] = ()) -> Done:
+        """A task with its options; ``words`` are what follows two dashes."""
+        after = ("--", *words) if words else ()
+        options = (*arguments, "--env", env or self.name, *after)
+        return run("invoke", task, *options, cwd=self.clone)
 
     def start(self, task: str, *arguments: str) -> subprocess.Popen[str]:
         """The same, left running."""

@@ -1,5 +1,6 @@
 """A project that is not this repository's: from a folder, packages not locked, served by ASGI."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 import yaml
 
 from tests.lab.inventories import hosts
+from tests.lab.roles import play
 from tests.lab.site import Site
 
 ENVIRONMENT = "tiny"
+FILE = "/srv/locallibrary/data/db.sqlite3"
+DBSHELL = "python manage.py dbshell"
 FILES = {
     "manage.py": """\
 import os
@@ -75,18 +79,29 @@ CSRF_COOKIE_SECURE = True
 }
 
 
+# A database that Django itself fills, and what a later revision adds to it.
+USERS = '["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.staticfiles"]'
+SITES = f'SITE_ID = 1\nINSTALLED_APPS = ["django.contrib.sites", *{USERS}]\n'
+
+
 @pytest.fixture
-def site(debian12: Site, tmp_path: Path) -> Iterator[Site]:
-    """The droplet, and an environment of it whose source is a folder; afterwards as before."""
+def source(tmp_path: Path) -> Path:
+    """A folder with the project; no repository."""
     for name, text in FILES.items():
         path = tmp_path / "tiny" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    return tmp_path / "tiny"
+
+
+@pytest.fixture
+def site(debian12: Site, source: Path) -> Iterator[Site]:
+    """The droplet, and an environment of it whose source is a folder; afterwards as before."""
     facts: dict[str, object] = {
         "ansible_host": debian12.address,
         "environment_name": debian12.name,
         "site_domains": [debian12.domain, f"www.{debian12.domain}"],
-        "site_source": str(tmp_path / "tiny"),
+        "site_source": str(source),
         "site_project": ".",
         "site_extra_packages": ["gunicorn", "psycopg[binary]"],
     }
@@ -107,3 +122,43 @@ def test_a_folder_is_deployed_as_it_declares_itself(site: Site) -> None:
     assert "othing changed" in again.output, again
     assert site.release() == release
     assert "--bind" not in site.ask("cat /srv/locallibrary/current/bin/web")
+
+
+@pytest.fixture
+def in_a_file(site: Site, source: Path) -> Iterator[Site]:
+    """The same with its database in a file; with PostgreSQL again afterwards."""
+    settings = source / "tiny" / "settings.py"
+    settings.write_text(settings.read_text() + f"INSTALLED_APPS = {USERS}\n")
+    done = play(site, ["packages", "app"], site_database="sqlite")
+    assert done.code == 0, done
+    yield site
+    done = play(site, ["app"])
+    assert done.code == 0, done
+
+
+@pytest.mark.slow
+def test_a_database_in_a_file_outlives_releases(in_a_file: Site, source: Path) -> None:
+    site = in_a_file
+    done = site.invoke("deploy", env=ENVIRONMENT)
+    assert done.code == 0, done
+    made = ("--username", "ada", "--email", "ada@example.org", "--noinput")
+    done = site.invoke("manage", env=ENVIRONMENT, words=("createsuperuser", *made))
+    assert done.code == 0, done
+    with (source / "tiny" / "settings.py").open("a") as settings:
+        settings.write(SITES)
+    before = site.release()
+    done = site.invoke("deploy", env=ENVIRONMENT)
+    assert done.code == 0, done
+    assert "restore point of" in done.output, done
+    assert site.release() != before
+    asked = "SELECT username FROM auth_user; SELECT count(*) FROM django_site"
+    done = site.invoke("run", env=ENVIRONMENT, words=("sh", "-c", f"echo '{asked}' | {DBSHELL}"))
+    assert done.stdout.split() == ["ada", "1"], done
+    told = json.loads(site.invoke("status", "--json", env=ENVIRONMENT).stdout)
+    assert told["database"]["bytes"] == int(site.ask(f"stat -c %s {FILE}"))
+    assert told["restore_point"]["bytes"] > 1000
+    # No visitor, and not Nginx itself, gets at it.
+    assert site.get("/data/db.sqlite3").status == 404
+    assert site.ssh(f"runuser -u www-data -- cat {FILE}").code != 0
+    assert site.invoke("rollback", env=ENVIRONMENT).code == 0
+    assert site.release() == before

@@ -94,7 +94,7 @@ def test_a_release_line_that_fails_leaves_the_old_release_serving(site: Site) ->
 def test_scaling_loses_no_request_and_stays_in_the_inventory(site: Site) -> None:
     release, workers = site.release(), gunicorn_workers(site)
     with Visitors(site) as visitors:
-        done = site.invoke("ps.scale", "--", f"web={workers + 1}", "worker=2", env=ENV)
+        done = site.invoke("ps.scale", env=ENV, words=(f"web={workers + 1}", "worker=2"))
         assert done.code == 0, done
     assert [record for record in visitors.history if not record.good] == []
     assert {record.release for record in visitors.history} == {release}

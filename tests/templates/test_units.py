@@ -42,7 +42,7 @@ def test_service_runs_its_own_release_as_the_app() -> None:
 def test_service_writes_uploads_alone_and_has_no_network() -> None:
     unit = settings(render("app", "web@.service.j2"))
     assert unit["ProtectSystem"] == ["strict"]
-    assert unit["BindPaths"] == ["/srv/locallibrary/media"]
+    assert unit["BindPaths"] == ["/srv/locallibrary/media /srv/locallibrary/data"]
     assert unit["BindReadOnlyPaths"] == ["/srv/locallibrary"]
     assert unit["TemporaryFileSystem"] == ["/srv:ro,mode=0755"]
     assert unit["RestrictAddressFamilies"] == ["AF_UNIX"]

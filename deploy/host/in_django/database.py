@@ -1,6 +1,7 @@
-"""The size of the database in bytes, and how many rows were ever written to it."""
+"""The size of the database in bytes, and how many rows were ever written to it, if it knows."""
 
 import json
+from pathlib import Path
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
@@ -12,4 +13,7 @@ if connection.vendor == "postgresql":
         size = cursor.fetchone()[0]
         cursor.execute("SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables")
         written = int(cursor.fetchone()[0] or 0)
+elif connection.vendor == "sqlite":
+    file = Path(str(connection.settings_dict["NAME"]))
+    size = file.stat().st_size if file.exists() else 0
 print("slipway:" + json.dumps({"bytes": size, "written": written}))

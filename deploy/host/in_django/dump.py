@@ -1,13 +1,20 @@
-"""The whole database as SQL on standard output, by pg_dump."""
+"""The whole database as SQL on standard output, by pg_dump, or by SQLite itself."""
 
 import os
 import sys
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.postgresql.client import DatabaseClient
 
-settings = connections[DEFAULT_DB_ALIAS].settings_dict
-args, env = DatabaseClient.settings_to_cmd_args_env(settings, [])
+connection = connections[DEFAULT_DB_ALIAS]
+if connection.vendor == "sqlite":
+    connection.ensure_connection()
+    for statement in connection.connection.iterdump():
+        print(statement)
+    sys.exit()
+
+from django.db.backends.postgresql.client import DatabaseClient  # noqa: E402
+
+args, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
 sys.stdout.flush()
 # The same options as psql's: both are libpq programs.
 os.execvpe("pg_dump", ["pg_dump", "--no-owner", *args[1:]], {**os.environ, **(env or {})})
