@@ -79,7 +79,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the table; the one in docs/ only when nothing of the matrix was left out."""
+    """Write the table; in docs/ all of it, or the rows that were asked for."""
     config = session.config
     rows = config.stash.get(ROWS, [])
     if not rows:
@@ -91,5 +91,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     mine = [item for item in session.items if item.path.is_relative_to(HERE)]
     left_out = [item for item in config.stash.get(LEFT_OUT, []) if item.path.is_relative_to(HERE)]
     whole = any(map(HERE.is_relative_to, asked)) and not left_out and len(rows) == len(mine)
-    if whole and not report.tells_the_same(rows, PAGE):
-        report.write(rows, setting, PAGE)
+    named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    asked_for = any(path.is_relative_to(HERE) for path in named)
+    now = rows if whole else report.renewed(report.read(PAGE), rows) if asked_for else []
+    if now and not report.tells_the_same(now, PAGE):
+        report.write(now, setting, PAGE)
