@@ -173,7 +173,8 @@ def _ask_project(python: Path, source: Path, target: Target, files: Path) -> dic
     cause = said[-1] if said else f"exit status {done.returncode}"
     raise Refused(
         f"{target.project}/manage.py does not run in this revision: {cause}. "
-        "Variables it needs to be built go to build_env in the inventory",
+        "Variables it needs to be built go to build_env in the inventory. Mend it and run: "
+        "invoke deploy",
         said[-DETAIL_LINES:],
     )
 

@@ -98,6 +98,17 @@ def fold(entries: Iterable[Mapping[str, Any]]) -> dict[str, Past]:
     return pasts
 
 
+def applied_by(entries: Iterable[Mapping[str, Any]]) -> dict[str, tuple[int, str]]:
+    """Migration -> the number of the entry that last applied it, and the release it came with."""
+    applied: dict[str, tuple[int, str]] = {}
+    for number, entry in enumerate(entries):
+        names = entry.get("migrations", ()) if entry["event"] == MIGRATED else ()
+        # Those before the one that failed stay.
+        names = names or (entry.get("applied", ()) if entry["event"] == FAILED else ())
+        applied |= dict.fromkeys(names, (number, entry["release"]))
+    return applied
+
+
 def seals(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Release id -> digest of what lists its files, as it was when it was sealed."""
     return {entry["release"]: entry["seal"] for entry in entries if "seal" in entry}

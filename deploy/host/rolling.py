@@ -41,7 +41,7 @@ def rollback(ctx: Context, name: str | None, reverse: bool, restore: bool) -> di
     if newest and newest.sequence > target.sequence and newest.migrations != target.migrations:
         with phase(ctx.reporter, "migrations") as classifying:
             found = difference(ctx, newest, target)
-            bridge = _bridge(ctx, releases, target, newest, found, reverse, restore, classifying)
+            bridge = _bridge(ctx, target, newest, found, reverse, restore, classifying)
     left = next((r for r in releases if r.id == current), None)
     newer = left.id if left and left.sequence > target.sequence else None
     activate(ctx, target, bridge, takes_back=newer)
@@ -55,7 +55,6 @@ def rollback(ctx: Context, name: str | None, reverse: bool, restore: bool) -> di
 
 def _bridge(
     ctx: Context,
-    releases: tuple[Release, ...],
     target: Release,
     newest: Release,
     found: Difference,
@@ -69,10 +68,10 @@ def _bridge(
             classifying.note(f"{names}: stay, as {target.id} can live with them")
         return NO_BRIDGE
     if restore:
-        point = _restore_point(ctx, releases, target, found)
+        point = _restore_point(ctx, target, newest, found)
         return _restoring(ctx, target, newest, found, point)
     if not found.reversible:
-        raise _offer_restore(ctx, releases, target, newest, found)
+        raise _offer_restore(ctx, target, newest, found)
     if not reverse:
         raise Refused(
             f"{target.id} cannot live with the database as it is ({names}). Its migrations can be "
@@ -119,12 +118,11 @@ def _restoring(
 
 def _offer_restore(
     ctx: Context,
-    releases: tuple[Release, ...],
     target: Release,
     newest: Release,
     found: Difference,
 ) -> Refused:
-    point = _restore_point(ctx, releases, target, found)
+    point = _restore_point(ctx, target, newest, found)
     lost = restoring.written_since(ctx, newest, point)
     rows = "whatever was" if lost is None else f"about {lost} rows"
     return Refused(
@@ -137,14 +135,19 @@ def _offer_restore(
 
 
 def _restore_point(
-    ctx: Context, releases: tuple[Release, ...], target: Release, found: Difference
+    ctx: Context, target: Release, newest: Release, found: Difference
 ) -> RestorePoint:
-    """The oldest restore point after the target: taken before the first migration in question."""
-    for release in releases:
-        if release.sequence > target.sequence and set(found.migrations) & set(release.migrations):
-            point = restoring.find(ctx, release.id)
-            if point:
-                return point
+    """The restore point taken before the first of these migrations was applied.
+
+    One that was reversed and applied again counts from the last time: what was written between is
+    not to be lost. What a killed run applied is not in the log, and came with the newest release.
+    """
+    entries = audit.read(ctx.layout)
+    applied = audit.applied_by(entries)
+    _, first = min(applied.get(name, (len(entries), newest.id)) for name in found.migrations)
+    point = restoring.find(ctx, first)
+    if point:
+        return point
     raise Refused(
         f"{target.id} cannot live with the database as it is ({', '.join(found.migrations)}), and "
         "there is no restore point from before. Mend it forwards: invoke deploy",

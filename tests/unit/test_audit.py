@@ -92,3 +92,14 @@ def test_a_line_that_is_no_entry_is_passed_over(tmp_path: Path, line: str) -> No
     layout.audit_log.write_text(line + "\n")
     audit.append(layout, audit.LIVE, A)
     assert fold(audit.read(layout))[A].live
+
+
+def test_a_migration_counts_from_when_it_was_last_applied() -> None:
+    log: list[dict[str, Any]] = [
+        {"at": "1", "event": "migrated", "release": A, "migrations": ["shop.0002", "shop.0003"]},
+        {"at": "2", "event": "reversed", "release": A, "migrations": ["shop.0003"]},
+        {"at": "3", "event": "failed", "release": B, "applied": ["shop.0003"]},
+        {"at": "4", "event": "failed", "release": B, "cause": "the gate"},
+        {"at": "5", "event": "live", "release": B, "migrations": ["not one of its own"]},
+    ]
+    assert audit.applied_by(log) == {"shop.0002": (0, A), "shop.0003": (2, B)}

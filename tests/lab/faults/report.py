@@ -71,9 +71,10 @@ def render(rows: Sequence[Row], setting: str, date: str) -> str:
 
 
 def renewed(told: Sequence[Row], ran: Sequence[Row]) -> list[Row]:
-    """The rows of a page, with those that ran since as they are now."""
-    now = {row.outcome[:3]: row for row in ran}
-    return [now.get(row.outcome[:3], row) for row in told]
+    """The rows of a page, with those that ran since as they are now, and new ones at the end."""
+    now = {(row.group, row.fault): row for row in ran}
+    kept = [now.pop((row.group, row.fault), row) for row in told]
+    return [*kept, *now.values()]
 
 
 def read(page: Path) -> list[Row]:
