@@ -47,8 +47,8 @@ def restart(ctx: Context, process: str | None) -> dict[str, Any]:
 def scale(ctx: Context) -> dict[str, Any]:
     """Run as many processes of the live release as the site is told by now; no request is lost.
 
-    Gunicorn starts the new number of workers, then lets the old ones finish what they hold. What is
-    one too many of the other types was stopped when its unit was taken away.
+    A worker of Gunicorn that is one too many finishes what it holds. What is too many of the other
+    types was stopped when its unit was taken away.
 
     Raises:
         Refused: nothing is live.
@@ -58,7 +58,7 @@ def scale(ctx: Context) -> dict[str, Any]:
     with phase(ctx.reporter, "processes") as starting:
         problem = ctx.units.run_processes(release.id)
     with phase(ctx.reporter, "web"):
-        problem = problem or ctx.units.reload(release.id)
+        problem = problem or ctx.units.set_workers(release.id, ctx.site.workers)
         try:
             if not problem:
                 health.gate(ctx, release, starting.note)

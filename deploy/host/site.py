@@ -18,7 +18,7 @@ class Site:
 
     ``bake_error_share`` is how much larger the share of 5xx answers (0 to 1) may be than with the
     release before; ``keep_warm`` lets that one run on until the next deploy; ``processes`` are
-    what runs of the Procfile beside web: ``worker``, ``worker.2``.
+    what runs of the Procfile beside web: ``worker``, ``worker.2``; ``workers`` are Gunicorn's.
     """
 
     app: str
@@ -36,6 +36,7 @@ class Site:
     lock_timeout_seconds: float
     min_free_mb: int
     processes: tuple[str, ...]
+    workers: int
 
     @property
     def layout(self) -> Layout:

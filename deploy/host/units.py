@@ -72,9 +72,9 @@ class Units:
             return None
         return next(iter(done.stderr.strip().splitlines()), "systemd refused it")
 
-    def reload(self, release: str) -> str | None:
-        """Let the web process read its settings again; returns what is wrong, or None."""
-        done = self._call("reload", release, check=False)
+    def set_workers(self, release: str, count: int) -> str | None:
+        """Run that many workers of Gunicorn; returns what is wrong, or None."""
+        done = self._call("workers", release, str(count), check=False)
         return None if done.returncode == 0 else done.stderr.strip() or "systemd refused it"
 
     def state(self, release: str) -> UnitState:

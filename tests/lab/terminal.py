@@ -30,6 +30,8 @@ class Terminal:
     def __enter__(self) -> Self:
         self._pid, self._screen = pty.fork()
         if self._pid == 0:
+            # What is typed too early ends this copy of the tests, and does not tidy up after them.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.chdir(self._cwd)
             # The terminal's size is there before the command is.
             time.sleep(0.3)

@@ -1,7 +1,9 @@
 """The README's daily commands, run exactly as they are printed, in its order."""
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -17,6 +19,7 @@ ROW = re.compile(r"^\| (`.*?`) \|", re.MULTILINE)
 SLOW = ("ansible-playbook", "invoke audit", "invoke patch", "invoke doctor --drift", "invoke plan")
 # Of the lab: they would take away the droplet that somebody works with.
 ELSEWHERE = "invoke lab."
+MISSING = "/nobody-wrote-this-page"
 # What is typed where a command asks, or would go on for ever.
 TYPED: dict[str, list[tuple[str, str | bytes]]] = {
     "invoke manage -- createsuperuser": [
@@ -27,9 +30,9 @@ TYPED: dict[str, list[tuple[str, str | bytes]]] = {
     ],
     "invoke shell": [(">>> ", CTRL_D)],
     "invoke dbshell": [("=> ", CTRL_D)],
-    "invoke logs --follow": [("", CTRL_C)],
+    "invoke logs --follow": [(f"Not Found: {MISSING}", CTRL_C)],
     # Only where something is to be installed, so it is typed ahead.
-    "invoke patch": [("", "y\r")],
+    "invoke patch": [("Read|packages|Do this", "y\r")],
 }
 # Ctrl-C is how that one ends.
 CODES = {"invoke logs --follow": 130}
@@ -62,6 +65,25 @@ def site(debian13: Site) -> Iterator[Site]:
     assert debian13.invoke("deploy").code == 0
 
 
+@contextmanager
+def asking(site: Site) -> Iterator[None]:
+    """Somebody asks for a page that is not there, which the app logs, every second."""
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(1):
+            with suppress(OSError):
+                site.get(MISSING)
+
+    visitor = threading.Thread(target=ask)
+    visitor.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        visitor.join()
+
+
 def test_the_table_is_found() -> None:
     assert "invoke deploy" in printed()
     assert len(printed()) > 25
@@ -73,7 +95,7 @@ def test_it_does_what_is_printed(site: Site, command: str) -> None:
         changes.good(site)
     # In place of the local droplet, which somebody may work with.
     here = f"export SLIPWAY_ENV={ENV} ANSIBLE_INVENTORY=inventory/{ENV}.yml BROWSER=true"
-    with Terminal(site.clone, "/bin/sh", "-c", f"{here}; {command}") as terminal:
+    with Terminal(site.clone, "/bin/sh", "-c", f"{here}; {command}") as terminal, asking(site):
         for waited_for, typed in TYPED.get(command, ()):
             terminal.wait_for(waited_for)
             terminal.type(typed)
