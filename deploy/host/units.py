@@ -100,6 +100,20 @@ class Units:
         """The version of the config vars that a release bound now would get."""
         return self._call("config").stdout.strip()
 
+    def config_changes(self, old: str, new: str) -> list[tuple[str, str]] | None:
+        """(kind, name) of each config var that differs between two versions, and no value.
+
+        None when a version is gone, or the helper is of an older playbook.
+        """
+        try:
+            done = self._call("config-changes", old, new, check=False)
+        except subprocess.TimeoutExpired:
+            return None
+        if done.returncode != 0:
+            return None
+        pairs = (line.split(" ", 1) for line in done.stdout.splitlines())
+        return [(kind, name) for kind, name in pairs]
+
     def forget(self, release: str) -> None:
         self._call("forget", release)
 

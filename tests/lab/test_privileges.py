@@ -64,6 +64,11 @@ FORBIDDEN = [
     f'{UNIT} journal "$(readlink {ROOT}/current | xargs basename)" web 0 --unit=ssh',
     f"{UNIT} journal '*' web 0 1",
     f'{UNIT} follow "$(readlink {ROOT}/current | xargs basename)" ssh </dev/null',
+    f"{UNIT} config-changes ../../shadow ../../shadow",
+    f"{UNIT} config-changes current current",
+    f"{UNIT} config-changes '*' '*'",
+    f'{UNIT} config-changes "$({UNIT} config)"',
+    f'{UNIT} config-changes "$({UNIT} config)" "$({UNIT} config)" --verbose',
     f"{UNIT} nginx /etc/shadow",
     f"{UNIT} follow-nginx /etc/shadow </dev/null",
     "journalctl --unit=nginx --quiet | grep .",
@@ -155,6 +160,20 @@ def test_the_log_of_another_site_is_not_handed_out(site: Site) -> None:
     assert told.code == 0, told
     assert ours in told.stdout
     assert theirs not in told.stdout
+
+
+def test_config_vars_that_differ_are_named_and_no_value_is_handed_out(site: Site) -> None:
+    """A key of many lines, one of which looks like a config var of its own."""
+    key = '-----BEGIN KEY-----\nCANARY1="canary2"\ncanary3=\n-----END KEY-----\n'
+    old = site.ssh(f"{UNIT} config", user="deploy").stdout.strip()
+    try:
+        assert play(site, ["app"], app_config_vars={"TLS_KEY": key}).code == 0
+        new = site.ssh(f"{UNIT} config", user="deploy").stdout.strip()
+        assert "canary3" in site.ask(f"cat /etc/{APP}/config/{new}.env")
+        told = site.ssh(f"{UNIT} config-changes {old} {new}", user="deploy")
+        assert (told.code, told.stdout, told.stderr) == (0, "added TLS_KEY\n", ""), told
+    finally:
+        assert play(site, ["app"]).code == 0
 
 
 # What a release would do if it could.
