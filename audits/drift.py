@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from audits.errors import AuditError
 from audits.model import Audit, Check, Report
 from audits.subject import Subject
+from deploy import drift, playbook
+from deploy.drift import Difference
 
 # A file that is dropped here takes effect, and no task of a role would see it.
 OWNED = (
@@ -37,10 +33,15 @@ Result = Mapping[str, Any]
 
 def run(subject: Subject) -> Report:
     """site.yml with --check --diff, and what is in the owned folders that it does not name."""
-    told = json.loads(_check(subject))
-    changed = tuple(differing(told, subject.target.name))
+    target = subject.target
+    try:
+        with playbook.checking(subject.root, target.inventory, target.name) as wait:
+            told = wait()
+        changed = tuple(differing(told, target.name))
+    except playbook.NoAnswer as said:
+        raise AuditError(said.args[0]) from None
     there = subject.ask(FIND).splitlines()
-    managed = set(named(told, subject.target.name))
+    managed = set(drift.named(told, target.name))
     unknown = [path for path in there if path not in managed]
     foreign = sorted(set(unknown) - _packaged(subject, unknown))
     strays = tuple(
@@ -52,48 +53,13 @@ def run(subject: Subject) -> Report:
 
 
 def differing(told: Result, host: str) -> Iterator[Check]:
-    """Every task of ansible.posix.json's document that would change something.
-
-    A check is named by the file, or by the task where there is none. Where a task hides its
-    output (no_log), so does the check.
+    """What the roles would change. Where a task hides its output (no_log), so does the check.
 
     Raises:
-        AuditError: a task failed, so that those after it were not looked at.
+        NoAnswer: a task failed, so that those after it were not looked at.
     """
-    for title, result in _results(told, host):
-        if result.get("failed") or result.get("unreachable"):
-            raise AuditError(f"site.yml --check stops at `{title}`: {result.get('msg', 'hidden')}")
-        for one in _each(result):
-            if one.get("changed"):
-                yield Check(_path(one) or title, title, _difference(one))
-
-
-def named(told: Result, host: str) -> Iterator[str]:
-    """Every path that a task of the document looked after, changed or not."""
-    for _, result in _results(told, host):
-        for one in _each(result):
-            path = _path(one)
-            if path:
-                yield path
-
-
-def _check(subject: Subject) -> str:
-    target = subject.target
-    playbook = Path(sys.executable).with_name("ansible-playbook")
-    inventory = ("--inventory", target.inventory, "--limit", target.name)
-    done = subprocess.run(
-        (playbook, "site.yml", *inventory, "--check", "--diff"),
-        cwd=subject.root,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-    )
-    start = done.stdout.find("{")
-    if start < 0:
-        cause = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
-        raise AuditError(f"site.yml --check did not run: {cause[-1]}")
-    return done.stdout[start:]
+    for one in drift.differing(told, host):
+        yield Check(one.place, one.task, _problem(one))
 
 
 def _packaged(subject: Subject, paths: Iterable[str]) -> set[str]:
@@ -105,81 +71,14 @@ def _packaged(subject: Subject, paths: Iterable[str]) -> set[str]:
     return {line.rpartition(": ")[2] for line in said.splitlines()}
 
 
-def _results(told: Result, host: str) -> Iterator[tuple[str, Result]]:
-    for play in told["plays"]:
-        for task in play["tasks"]:
-            if host in task["hosts"]:
-                yield task["task"]["name"], task["hosts"][host]
-
-
-def _each(result: Result) -> list[Result]:
-    """The rounds of a loop, or the one there is, and of each the files; what is hidden is one."""
-    rounds = result.get("results")
-    rounds = rounds if isinstance(rounds, list) and rounds else [result]
-    return [one for result in rounds for one in _files(result)]
-
-
-def _files(result: Result) -> list[Result]:
-    """What host_files answers about many files, as an answer about each."""
-    files = ((result.get("invocation") or {}).get("module_args") or {}).get("files")
-    if not isinstance(files, list):
-        return [result]
-    changed = result.get("paths") or ()
-    diffs = {diff.get("before_header"): diff for diff in _diffs(result)}
-    return [
-        {
-            "path": file["path"],
-            "changed": file["path"] in changed,
-            "diff": diffs.get(file["path"]),
-        }
-        for file in files
-    ]
-
-
-def _path(result: Result) -> str:
-    """The file that a module's answer is about; "" for those about no file.
-
-    In check mode a module that would write tells it in its arguments or in its diff alone.
-    """
-    invocation = result.get("invocation") or {}
-    places = (result, invocation, invocation.get("module_args") or {}, *_diffs(result))
-    for place in places:
-        for key in ("dest", "path", "before_header"):
-            if isinstance(value := place.get(key), str) and value.startswith("/"):
-                return value
-    return ""
-
-
-def _diffs(result: Result) -> list[Result]:
-    diffs = result.get("diff") or []
-    return [
-        diff for diff in (diffs if isinstance(diffs, list) else [diffs]) if isinstance(diff, dict)
-    ]
-
-
-def _difference(result: Result) -> str:
+def _problem(one: Difference) -> str:
     """The lines that differ, a few of them; or that something does."""
-    if "censored" in result:
+    if one.lines is None:
         return UNTOLD
-    lines = [line for diff in _diffs(result) for line in _lines(diff)]
-    shown = lines[:DIFF_LINES]
-    if len(lines) > len(shown):
-        shown.append(f"and {len(lines) - len(shown)} lines more")
+    shown = list(one.lines[:DIFF_LINES])
+    if len(one.lines) > len(shown):
+        shown.append(f"and {len(one.lines) - len(shown)} lines more")
     return "\n    ".join(["differs", *shown])
-
-
-def _lines(diff: Result) -> list[str]:
-    if "prepared" in diff:
-        return str(diff["prepared"]).splitlines()
-    before, after = _text(diff.get("before")), _text(diff.get("after"))
-    compared = difflib.unified_diff(before, after, n=0, lineterm="")
-    return [line for line in compared if not line.startswith(("---", "+++", "@@"))]
-
-
-def _text(side: object) -> list[str]:
-    """One side of a diff: a file's text, or a module's own words for what it looks at."""
-    text = side if isinstance(side, str) else json.dumps(side, indent=0, sort_keys=True)
-    return text.splitlines() if side is not None else []
 
 
 AUDIT = Audit(

@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,52 @@ def ask(root: Path, *arguments: str | Path) -> dict[str, Any]:
         for task in play["tasks"]
         for host, answer in task["hosts"].items()
     }
+
+
+@contextmanager
+def checking(root: Path, inventory: str, host: str) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Have ``site.yml`` say what it would change on a host, while the block runs.
+
+    Gives what waits for its document, of ansible.posix.json; that raises NoAnswer without one. A
+    block that ends earlier ends Ansible.
+
+    Args:
+        inventory: its file, below the repository.
+    """
+    options = ("--inventory", inventory, "--limit", host, "--check", "--diff")
+    # Files, because a pipe that nobody reads yet would hold Ansible up.
+    with (
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+        subprocess.Popen(
+            (Path(sys.executable).with_name("ansible-playbook"), "site.yml", *options),
+            cwd=root,
+            stdout=out,
+            stderr=err,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+        ) as process,
+    ):
+
+        def wait() -> dict[str, Any]:
+            process.wait()
+            out.seek(0)
+            err.seek(0)
+            return _document(out.read(), err.read())
+
+        try:
+            yield wait
+        finally:
+            process.terminate()
+
+
+def _document(out: str, err: str) -> dict[str, Any]:
+    start = out.find("{")
+    if start < 0:
+        cause = (err or out).strip().splitlines() or ["no output"]
+        raise NoAnswer(f"site.yml --check did not run: {cause[-1]}")
+    found: dict[str, Any] = json.loads(out[start:])
+    return found
 
 
 def run(root: Path, name: str, environment: str, variables: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from audits import django, drift, packages, updates
-from audits.errors import AuditError
+from deploy import drift as roles
+from deploy.playbook import NoAnswer
 from deploy.updates import read
 
 # As pip-audit's own documentation shows its JSON.
@@ -169,7 +170,7 @@ def test_drift_names_each_of_many_files() -> None:
         ("/etc/b", "differs\n    -old\n    +new"),
         ("/etc/c", "differs\n    -x\n    +y"),
     ]
-    assert list(drift.named(told, "web1")) == ["/etc/a", "/etc/b", "/etc/c"]
+    assert list(roles.named(told, "web1")) == ["/etc/a", "/etc/b", "/etc/c"]
     # Where no difference is to be shown, the file is named all the same.
     (check,) = drift.differing(play(x={**answer, "paths": ["/etc/b"], "diff": []}), "web1")
     assert (check.control, check.problem) == ("/etc/b", "differs")
@@ -188,7 +189,7 @@ def test_drift_without_a_file_is_named_by_its_task_and_a_loop_by_its_rounds() ->
     found = list(drift.differing(told, "web1"))
     assert [check.control for check in found] == ["stopped", "/etc/x", "/etc/z"]
     assert '-"mode": 1' in (found[2].problem or "")
-    assert list(drift.named(told, "web1")) == ["/etc/x", "/etc/z"]
+    assert list(roles.named(told, "web1")) == ["/etc/x", "/etc/z"]
 
 
 def test_what_a_task_hides_stays_hidden() -> None:
@@ -205,5 +206,5 @@ def test_a_long_difference_is_cut() -> None:
 
 
 def test_a_playbook_that_stops_is_no_host_without_drift() -> None:
-    with pytest.raises(AuditError, match="stops at `x`: no such group"):
+    with pytest.raises(NoAnswer, match="stops at `x`: no such group"):
         list(drift.differing(play(x={"failed": True, "msg": "no such group"}), "web1"))
