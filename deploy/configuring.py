@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deploy import facts_file, playbook, scaling, stages
+from deploy import asking, facts_file, playbook, scaling, stages
 from deploy.console import Console
+from deploy.conversation import Request
 from deploy.errors import Refused, SlipwayError
-from deploy.stages import Request
 
 
 def go_live(
@@ -29,7 +29,7 @@ def go_live(
         Refused, BackedOut, NeedsYou: as a deploy does; the file has its text of before.
     """
     after = text(facts_file.file_of(request.root, environment))
-    revision = stages.settled_revision(request, console)
+    revision = asking.settled_revision(request, console)
     with _changed(request.root, environment, after, "config", console) as file:
         done = stages.deploy(replace(request, revision=revision), console)
     return {**done, "file": file}
@@ -47,16 +47,16 @@ def scale(
         Refused: nothing is live, its Procfile has no such process, or sets the number itself.
         NeedsYou: the processes did not come up; the file and the host are as they were before.
     """
-    release = stages.live(request, console)
+    release = asking.live(request, console)
     scaling.check(counts, release["processes"])
     after = scaling.changed(facts_file.file_of(request.root, environment), counts)
     try:
         with _changed(request.root, environment, after, "scale", console) as file:
-            done = stages.scale(request, console)
+            done = asking.scale(request, console)
     except SlipwayError:
         # The host is told its numbers of before by now; what runs has to follow.
         with suppress(SlipwayError):
-            stages.scale(request, console)
+            asking.scale(request, console)
         raise
     return {**done, "file": file}
 

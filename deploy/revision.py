@@ -10,6 +10,8 @@ from pathlib import Path
 from deploy.errors import Refused
 
 FIELDS = "%H%x00%an%x00%s"
+# Which side of `git log OLD...NEW` a commit is on.
+OLD_SIDE = "<"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,42 @@ def resolve(root: Path, project: str, name: str | None) -> Revision:
             f"Revision {commit[:7]} has no folder {project}/ (site_project in the inventory)"
         )
     return Revision(root, commit, tree.stdout.strip(), project, author, subject)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit, as `git log` tells it."""
+
+    commit: str
+    author: str
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{self.commit[:7]}  {self.subject} ({self.author})"
+
+
+@dataclass(frozen=True)
+class Commits:
+    """Commits between two revisions, newest first; ``gone`` are those that only the older has."""
+
+    new: tuple[Commit, ...] = ()
+    gone: tuple[Commit, ...] = ()
+
+
+def between(repository: Path, project: str, old: str, new: str) -> Commits | None:
+    """The commits of the project's folder from one revision to another.
+
+    None when the repository does not know both.
+    """
+    order = ("log", f"--format=%m%x00{FIELDS}", "--left-right", "--end-of-options")
+    found = git(repository, *order, f"{old}...{new}", "--", project)
+    if found.returncode != 0:
+        return None
+    sides: dict[bool, list[Commit]] = {True: [], False: []}
+    for line in found.stdout.splitlines():
+        side, commit, author, subject = line.split("\0")
+        sides[side == OLD_SIDE].append(Commit(commit, author, subject))
+    return Commits(tuple(sides[False]), tuple(sides[True]))
 
 
 def export(revision: Revision, folder: Path) -> None:

@@ -7,7 +7,7 @@ import uuid
 from importlib import metadata
 from pathlib import Path
 
-NAME = "sbom.json"
+from deploy.host.changes import SBOM
 
 
 def write(packages: Path, lock: str, folder: Path) -> None:
@@ -45,7 +45,7 @@ def write(packages: Path, lock: str, folder: Path) -> None:
     document = json.loads(JsonV1Dot6(bom).output_as_string())
     # When it was written depends on who was first to build this lock.
     del document["metadata"]["timestamp"]
-    (folder / NAME).write_text(json.dumps(document, indent=1, sort_keys=True))
+    (folder / SBOM).write_text(json.dumps(document, indent=1, sort_keys=True))
 
 
 def _licence(facts: metadata.PackageMetadata) -> str:

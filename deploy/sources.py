@@ -56,18 +56,47 @@ def find(root: Path, source: str, project: str, revision: str) -> Source:
     copies = root / ".slipway" / "sources"
     if REMOTE.fullmatch(source):
         return Source(_mirror(source, copies), project, revision or "HEAD")
-    folder = (root / Path(source).expanduser()).resolve()
+    folder = _folder(root, source)
     if not folder.is_dir():
         raise Refused(
             f"site_source is {source}, and {folder} is no folder. Put a folder or an address that "
             "git clones from into the inventory"
         )
-    top = git(folder, "rev-parse", "--show-toplevel")
-    if top.returncode == 0:
-        repository = Path(top.stdout.strip())
-        inside = folder.relative_to(repository.resolve()) / project
-        return Source(repository, str(inside), revision or None)
+    part = _part(folder, project)
+    if part:
+        return Source(*part, revision or None)
     return Source(_snapshot(folder, copies), project, "HEAD")
+
+
+def known(root: Path, source: str, project: str) -> tuple[Path, str] | None:
+    """The repository of a source as it is on this machine, and the project's folder in it.
+
+    Nothing is fetched; None when nothing ever was.
+    """
+    if not source:
+        return root, project
+    name = source
+    if not REMOTE.fullmatch(source):
+        folder = _folder(root, source)
+        part = _part(folder, project) if folder.is_dir() else None
+        if part:
+            return part
+        name = str(folder)
+    copy = _copy(root / ".slipway" / "sources", name)
+    return (copy, project) if copy.exists() else None
+
+
+def _folder(root: Path, source: str) -> Path:
+    return (root / Path(source).expanduser()).resolve()
+
+
+def _part(folder: Path, project: str) -> tuple[Path, str] | None:
+    """The repository that the folder is in, and the project's place there; None without one."""
+    top = git(folder, "rev-parse", "--show-toplevel")
+    if top.returncode != 0:
+        return None
+    repository = Path(top.stdout.strip())
+    return repository, str(folder.relative_to(repository.resolve()) / project)
 
 
 def _mirror(address: str, copies: Path) -> Path:

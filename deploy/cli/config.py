@@ -10,14 +10,14 @@ from pathlib import Path
 
 from rich.table import Table
 
-from deploy import config_vars, configuring, facts_file, stages
+from deploy import asking, config_vars, configuring, facts_file, stages
 from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.config_vars import Value
 from deploy.console import Console
+from deploy.conversation import Request
 from deploy.errors import Refused
 from deploy.inventory import read_target
 from deploy.playbook import run
-from deploy.stages import Request
 
 
 @task(quiet=True)
@@ -92,7 +92,7 @@ def rotate(
     Example: invoke config.rotate --env production
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke config.rotate")
-    revision = stages.settled_revision(request, console)
+    revision = asking.settled_revision(request, console)
     with console.phase("rotate"):
         problem = run(ROOT, "rotate", env, {"app_fallback_days": 0} if leaked else {})
     if problem:

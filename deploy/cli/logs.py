@@ -10,11 +10,11 @@ from datetime import datetime
 
 from rich.text import Text
 
-from deploy import stages
+from deploy import asking
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
+from deploy.conversation import Request
 from deploy.inventory import read_target
-from deploy.stages import Request
 
 # A log holds what visitors sent: none of it may move the cursor of whoever reads it.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
@@ -63,7 +63,7 @@ def logs(
             console.out.print(styled(line), soft_wrap=True)
 
     try:
-        stages.logs(Request(ROOT, read_target(ROOT, env), "invoke logs"), console, asked, show)
+        asking.logs(Request(ROOT, read_target(ROOT, env), "invoke logs"), console, asked, show)
     except BrokenPipeError:
         # Whoever read it (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

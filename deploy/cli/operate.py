@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from deploy import stages
+from deploy import asking
 from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.console import Console
+from deploy.conversation import Request
 from deploy.errors import Refused
 from deploy.inventory import read_target
-from deploy.stages import Request
 
 RELEASE = {"release": "id of a release, or the beginning of one; default: the live one"}
 
@@ -68,4 +68,4 @@ def _attach(
     program: bool = False,
 ) -> None:
     request = Request(ROOT, read_target(ROOT, env), f"invoke {command}")
-    sys.exit(stages.attach(request, console, release, words, program))
+    sys.exit(asking.attach(request, console, release, words, program))

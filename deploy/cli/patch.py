@@ -6,13 +6,13 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from deploy import patching, stages
+from deploy import asking, patching
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
+from deploy.conversation import Request
 from deploy.errors import Refused
 from deploy.host.upgrades import Upgrade
 from deploy.inventory import read_target
-from deploy.stages import Request
 from deploy.updates import Updates
 
 
@@ -51,7 +51,7 @@ def patch(
     if not yes:
         _confirm(target.name)
     # Deploys stay out until it is done, and it waits for none without --wait.
-    with stages.locked(Request(ROOT, target, "invoke patch", wait=wait), console) as facts:
+    with asking.locked(Request(ROOT, target, "invoke patch", wait=wait), console) as facts:
         deployed = facts["current"] is not None
         patching.install(ROOT, target, chosen, reboot, deployed)
     left = patching.pending(ROOT, target, fetch=False)

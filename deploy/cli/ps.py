@@ -6,17 +6,17 @@ from typing import Any
 
 from rich.table import Table
 
-from deploy import configuring, scaling, stages
+from deploy import asking, configuring, scaling
 from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.console import Console, size
+from deploy.conversation import Request
 from deploy.inventory import read_target
-from deploy.stages import Request
 
 
 @task(quiet=True)
 def show(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
     """Show what runs: process types, their release, state, uptime, memory: invoke ps --json"""
-    found = stages.ask(Request(ROOT, read_target(ROOT, env), "invoke ps"), console, "ps")
+    found = asking.ask(Request(ROOT, read_target(ROOT, env), "invoke ps"), console, "ps")
     console.result(_table(found), found)
 
 
@@ -33,7 +33,7 @@ def restart(
     It keeps the config vars it was bound to. For newer ones: invoke deploy
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke ps.restart", wait=wait)
-    done = stages.restart(request, console, process)
+    done = asking.restart(request, console, process)
     told = f"{', '.join(done['restarted'])} of {done['release']['id']} restarted"
     console.result(told, {**done, "phases": console.times()})
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from deploy import stages
+from deploy import asking, stages
+from deploy.changes import details, in_short, listed, row
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console, size
+from deploy.conversation import Request
+from deploy.host.changes import parse
 from deploy.inventory import read_target
-from deploy.stages import Request
+from deploy.revision import Commits
 
 
 @task()
@@ -78,7 +83,11 @@ def migrate(
     console.result(f"{done['release']['id']}: applied {applied}", done)
 
 
-@task(help={"stop_before": "stop before collectstatic, migrate, start or switch"})
+@task(
+    help={
+        "stop_before": "stop before collectstatic, migrate, start or switch",
+    }
+)
 def deploy(
     console: Console,
     env: str = ENVIRONMENT,
@@ -149,14 +158,20 @@ def rollback(
     console.result(told, {**done, "phases": console.times()})
 
 
-@task()
-def releases(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
-    """List the releases on the droplet: id, revision, author, age, state.
+@task(positional=["release"], optional=["release"])
+def releases(
+    console: Console, release: str | None = None, env: str = ENVIRONMENT, json: bool = False
+) -> None:
+    """List the releases on the droplet and what each changed, or tell all of one.
 
-    Example: invoke releases --env production --json
+    Examples: invoke releases --env production --json; invoke releases 20261123T090246
     """
-    found = stages.ask(_request("releases", env), console, "releases")
-    console.result(_table(found), found)
+    found = asking.history(_request("releases", env), console, release or "")
+    facts = [{**told, "commits": asdict(some) if some else None} for told, some in found]
+    if release:
+        console.result(escape("\n".join(_details(*found[0]))), facts[0])
+    else:
+        console.result(_table(found), facts)
 
 
 @task()
@@ -165,7 +180,7 @@ def verify(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None
 
     Example: invoke verify --env production
     """
-    stages.verify(_request("verify", env), console)
+    asking.verify(_request("verify", env), console)
     console.result("Every file is as it was pushed", {"differing": []})
 
 
@@ -174,7 +189,28 @@ def _request(command: str, env: str, revision: str = "", wait: bool = False) -> 
     return Request(ROOT, target, f"invoke {command}", revision or None, wait)
 
 
-def _table(found: list[dict[str, Any]]) -> Table | str:
+def _details(release: dict[str, Any], found: Commits | None) -> list[str]:
+    """Everything about one release, in lines."""
+    told = [
+        ("release", release["id"]),
+        ("state", f"{release['state']}, {age(release['at'])} ago"),
+        ("revision", f"{release['revision']}  {release['subject']} ({release['author']})"),
+        ("built by", f"{release['built_by']}, {release['created_at'][:19]} UTC"),
+        ("artifact", release["artifact"]),
+        ("lock", f"{release['lock']}, Python {release['python']}"),
+        ("config", release["config"]),
+        ("migrations", f"{len(release['migrations'])} known"),
+    ]
+    rows = [(title, [text]) for title, text in told]
+    if release["changes"]:
+        changes = parse(release["changes"])
+        rows.append(("changes", [f"against {changes.since}"]))
+        rows.append(("", listed(found) if found else ["commits: not known here"]))
+        rows += [("", some) for some in details(changes)]
+    return [line for title, some in rows for line in row(title, some)]
+
+
+def _table(found: list[tuple[dict[str, Any], Commits | None]]) -> Table | str:
     if not found:
         return "No releases yet. Run: invoke deploy"
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -182,14 +218,15 @@ def _table(found: list[dict[str, Any]]) -> Table | str:
         kept_whole = column in ("release", "revision", "age", "state")
         table.add_column(column, no_wrap=True, min_width=24 if column == "release" else None)
         table.columns[-1].ratio = None if kept_whole else 1
-    for release in found:
+    for release, some in found:
+        changed = in_short(release, some)
         table.add_row(
             release["id"],
             release["revision"][:7],
             release["author"],
             age(release["created_at"]),
             release["state"],
-            release["subject"],
+            Text("\n".join(filter(None, (release["subject"], changed)))),
             style="bold" if release["state"].startswith("live") else None,
         )
     return table

@@ -11,14 +11,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy import stages
+from deploy import asking
 from deploy.cli.ps import span
 from deploy.cli.release import age
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console, size
+from deploy.conversation import Request
 from deploy.errors import Refused
 from deploy.inventory import read_target
-from deploy.stages import Request
 
 WATCH_SECONDS = 5
 NOT_WELL = 1
@@ -36,7 +36,7 @@ def status(
     if watch:
         _watch(request, console)
         return
-    found = stages.ask(request, console, "status")
+    found = asking.ask(request, console, "status")
     console.result(_screen(found), found)
     if found["problems"]:
         sys.exit(NOT_WELL)
@@ -46,7 +46,7 @@ def _watch(request: Request, console: Console) -> None:
     """The screen, drawn anew, over one connection."""
     if console.as_json or not console.out.is_terminal:
         raise Refused("--watch draws on a terminal. For a script: invoke status --json")
-    with stages.asking(request, console, "status") as ask, Live(console=console.out) as live:
+    with asking.repeatedly(request, console, "status") as ask, Live(console=console.out) as live:
         try:
             while True:
                 live.update(_screen(ask()), refresh=True)

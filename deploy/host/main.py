@@ -16,9 +16,11 @@ from typing import Any
 
 from deploy.host import lock, logs, maintenance, operations, reading
 from deploy.host.certificates import certificates
+from deploy.host.changes import parse, short
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused, SlipwayError
 from deploy.host.events import JsonReporter, TextReporter
+from deploy.host.history import history
 from deploy.host.processes import processes
 from deploy.host.recovery import recover
 from deploy.host.restarting import restart, scale
@@ -190,6 +192,7 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "scale": lambda ctx, command: scale(ctx),
     "certs": lambda ctx, command: certificates(ctx),
     "releases": lambda ctx, command: reading.releases(ctx),
+    "history": lambda ctx, command: history(ctx),
     "status": lambda ctx, command: status(ctx),
     "verify": lambda ctx, command: verify(ctx),
     "maintenance on": lambda ctx, command: maintenance.begin(
@@ -206,13 +209,16 @@ def _rollback(ctx: Context, args: argparse.Namespace) -> int:
 
 
 def _releases(ctx: Context, args: argparse.Namespace) -> int:
-    found = reading.releases(ctx)
+    found = history(ctx)
     if args.json:
         print(json.dumps(found, indent=2))
         return 0
     for release in found:
         age = _age(release["created_at"])
         print(f"{release['id']}  {release['state']:<12} {age:>5}  {release['subject']}")
+        told = short(parse(release["changes"])) if release["changes"] else []
+        if told:
+            print(f"    {', '.join(told)}")
     return 0
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.host import audit, plan, restoring
+from deploy.host import audit, history, plan, restoring
+from deploy.host.changes import short
 from deploy.host.context import Context
 from deploy.host.errors import Refused, SlipwayError
 from deploy.host.events import Phase, phase
@@ -35,6 +36,9 @@ def rollback(ctx: Context, name: str | None, reverse: bool, restore: bool) -> di
         if name
         else plan.rollback_target(releases, pasts, current)
     )
+    left = next((r for r in releases if r.id == current), None)
+    if left:
+        _tell(ctx, left, target)
     newest = plan.newest_migrated(releases, entries, current)
     found = Difference()
     bridge = NO_BRIDGE
@@ -42,7 +46,6 @@ def rollback(ctx: Context, name: str | None, reverse: bool, restore: bool) -> di
         with phase(ctx.reporter, "migrations") as classifying:
             found = difference(ctx, newest, target)
             bridge = _bridge(ctx, target, newest, found, reverse, restore, classifying)
-    left = next((r for r in releases if r.id == current), None)
     newer = left.id if left and left.sequence > target.sequence else None
     activate(ctx, target, bridge, takes_back=newer)
     return {
@@ -51,6 +54,14 @@ def rollback(ctx: Context, name: str | None, reverse: bool, restore: bool) -> di
         "migrations": list(found.migrations),
         "database": bridge.name or "as it is",
     }
+
+
+def _tell(ctx: Context, left: Release, target: Release) -> None:
+    """Say what changes with the switch. Commits are told by whoever has the repository."""
+    told = short(history.between(ctx, left, target)) or ["the same packages and config vars"]
+    note = f"{left.id} -> {target.id}: {', '.join(told)}"
+    goes = {"left": left.revision, "target": target.revision}
+    ctx.reporter.event(phase="rollback", note=note, goes=goes)
 
 
 def _bridge(

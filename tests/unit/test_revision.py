@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import Refused
-from deploy.revision import export, resolve
+from deploy.revision import Commit, Commits, between, export, resolve
 
 
 def git(root: Path, *args: str) -> str:
@@ -84,3 +84,20 @@ def test_a_revision_without_the_project_is_refused(repository: Path) -> None:
 def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         resolve(tmp_path, "app", None)
+
+
+def test_commits_between_two_revisions_are_those_of_the_project(repository: Path) -> None:
+    v1, second = git(repository, "rev-parse", "v1"), git(repository, "rev-parse", "HEAD")
+    (repository / "README").write_text("outside again\n")
+    git(repository, "commit", "--quiet", "--all", "--message", "Outside")
+    head = git(repository, "rev-parse", "HEAD")
+    found = between(repository, "app", v1, head)
+    assert found == Commits(new=(Commit(second, "Ada Ñandú", "Second"),))
+    assert between(repository, "app", head, v1) == Commits(gone=found.new)
+    assert between(repository, ".", second, second) == Commits()
+    assert len(between(repository, ".", v1, head).new) == 2  # type: ignore[union-attr]
+
+
+def test_commits_that_this_machine_does_not_have_are_not_known(repository: Path) -> None:
+    assert between(repository, "app", "f" * 40, "v1") is None
+    assert between(repository / "app", "app", "--output=x", "v1") is None

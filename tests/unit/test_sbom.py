@@ -8,6 +8,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy import sbom
+from deploy.host.changes import SBOM
 
 DJANGO = "Metadata-Version: 2.4\nName: Django\nVersion: 5.2.19\nLicense-Expression: BSD-3-Clause\n"
 SOLO = "Metadata-Version: 2.1\nName: solo_part\nVersion: 1.0\nLicense: long\n        text\n"
@@ -25,7 +26,7 @@ def packages(tmp_path: Path) -> Path:
 def written(packages: Path, folder: Path, lock: str = "00ff") -> str:
     folder.mkdir()
     sbom.write(packages, lock, folder)
-    return (folder / sbom.NAME).read_text()
+    return (folder / SBOM).read_text()
 
 
 def test_every_package_is_listed_with_what_identifies_it(packages: Path, tmp_path: Path) -> None:

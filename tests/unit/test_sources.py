@@ -6,7 +6,7 @@ import pytest
 
 from deploy.errors import Refused
 from deploy.revision import Revision, export
-from deploy.sources import find
+from deploy.sources import find, known
 from tests.unit.test_revision import git
 
 
@@ -83,3 +83,23 @@ def test_a_source_that_is_not_there_is_refused(tmp_path: Path, source: str, said
     with pytest.raises(Refused, match=said) as refused:
         find(tmp_path, source, ".", "")
     assert "secret" not in refused.value.message
+
+
+def test_where_the_history_is_asked_for_nothing_is_fetched(tmp_path: Path, blog: Path) -> None:
+    address = f"file://{blog}"
+    assert known(tmp_path, "", "app") == (tmp_path, "app")
+    assert known(tmp_path, "blog", ".") == (blog, ".")
+    assert known(tmp_path, str(blog / "blog"), ".") == (blog, "blog")
+    assert known(tmp_path, address, ".") is None
+    copy = find(tmp_path, address, ".", "").repository
+    git(blog, "commit", "--quiet", "--allow-empty", "--message", "Second")
+    assert known(tmp_path, address, ".") == (copy, ".")
+    assert git(copy, "log", "--format=%s", "main") == "First"
+
+
+def test_a_folder_without_a_repository_has_a_history_once_it_was_deployed(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    assert known(tmp_path, "plain", ".") is None
+    assert known(tmp_path, "gone", ".") is None
+    copy = find(tmp_path, "plain", ".", "").repository
+    assert known(tmp_path, "plain", ".") == (copy, ".")

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from deploy import stages
+from deploy import conversation, stages
 from deploy.console import Console
+from deploy.conversation import Request
 from deploy.errors import Refused
-from deploy.stages import JOURNEYS, Request
+from deploy.stages import JOURNEYS
 from deploy.target import parse
 from tests.unit.test_inventory import FACTS
 
@@ -36,9 +37,9 @@ def test_only_a_whole_journey_makes_a_release_live() -> None:
 
 @pytest.mark.parametrize("apart", [-61.5, 61.5])
 def test_a_clock_that_is_wrong_is_told_before_a_build(apart: float) -> None:
-    stages._check_clock({"now": time.time() + apart / 61.5 * 50}, TARGET)
+    conversation._check_clock({"now": time.time() + apart / 61.5 * 50}, TARGET)
     with pytest.raises(Refused, match="clocks of this machine and of web1 are 6[12] s apart"):
-        stages._check_clock({"now": time.time() + apart}, TARGET)
+        conversation._check_clock({"now": time.time() + apart}, TARGET)
 
 
 class Droplet:

@@ -73,7 +73,7 @@ def _spoil(revision, source, target, *rest, **more):
 _whole = build
 build = _spoil
 """
-STAGES = "deploy/stages.py"
+AHEAD = "deploy/ahead.py"
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -88,7 +88,7 @@ def test_it_is_refused(site: Site, row: NewRow, damage: str) -> None:
         if DAMAGE[damage]:
             changes.append(site, BUILD, BAD_PACK.format(how=DAMAGE[damage]), damage)
         else:
-            changes.append(site, STAGES, BAD_MANIFEST, damage)
+            changes.append(site, AHEAD, BAD_MANIFEST, damage)
         done = site.invoke("deploy")
         check_told(done, codes=(2, 3))
         after = look(site)

@@ -1,0 +1,44 @@
+"""A build that runs while the connection is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from deploy.artifact import Artifact, Platform
+from deploy.build import build
+from deploy.revision import Revision
+from deploy.target import Target
+
+
+class Ahead:
+    """The build of a revision, begun for the platform that the droplet had last."""
+
+    def __init__(self, root: Path, target: Target, revision: Revision) -> None:
+        self._kept = root / ".slipway" / "platforms" / f"{target.host}.json"
+        self._root = root
+        self._target = target
+        self._revision = revision
+        self._notes: list[str] = []
+        self._guess: Platform | None = None
+        if self._kept.exists():
+            self._guess = Platform(**json.loads(self._kept.read_text()))
+            self._artifact = ThreadPoolExecutor(1).submit(self._build, self._guess)
+
+    def artifact(self, droplet: Platform, note: Callable[[str], None]) -> Artifact:
+        """The artifact for that platform: the one that was built ahead, or one built now."""
+        if droplet == self._guess:
+            artifact = self._artifact.result()
+        else:
+            artifact = self._build(droplet)
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            self._kept.write_text(json.dumps(asdict(droplet)))
+        for text in (*self._notes, *artifact.warnings):
+            note(text)
+        return artifact
+
+    def _build(self, droplet: Platform) -> Artifact:
+        return build(self._root, self._revision, self._target, droplet, self._notes.append)

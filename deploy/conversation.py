@@ -1,0 +1,86 @@
+"""What somebody typed, and the conversation with the droplet that it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploy.console import Console
+from deploy.errors import Refused
+from deploy.target import Target
+
+if TYPE_CHECKING:
+    from deploy.runner import Session
+
+# More would put releases in the wrong order for people, and break TLS (RELIABILITY: local clock).
+CLOCK_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody typed: a command, for a target, from a repository.
+
+    ``revision`` None is HEAD of a clean work tree; ``stop_before`` names a phase, "" none.
+    """
+
+    root: Path
+    target: Target
+    command: str
+    revision: str | None = None
+    wait: bool = False
+    stop_before: str = ""
+    allow_breaking: bool = False
+
+
+@contextmanager
+def conversation(
+    request: Request,
+    console: Console,
+    lock: bool,
+    recover: bool = True,
+    on_event: Callable[[dict[str, Any]], None] | None = None,
+) -> Iterator[tuple[Session, dict[str, Any]]]:
+    """The conversation with the droplet, and its facts; opening it is a phase of its own."""
+    with ExitStack() as stack:
+        with console.phase("connect"):
+            # Here, because Fabric takes a third of a second to import, and a build may go on.
+            from deploy.runner import Session
+
+            session = stack.enter_context(Session(request.target, on_event or console.event))
+            facts = session.open(request.command, lock, request.wait, recover)
+            _check_clock(facts, request.target)
+            _warn_of_certificate(facts, console)
+        yield session, facts
+
+
+def _check_clock(facts: dict[str, Any], target: Target) -> None:
+    apart = abs(facts["now"] - time.time())
+    if apart > CLOCK_SECONDS:
+        raise Refused(
+            f"The clocks of this machine and of {target.name} are {apart:.0f} s apart. "
+            "Set the wrong one right: timedatectl"
+        )
+
+
+def _warn_of_certificate(facts: dict[str, Any], console: Console) -> None:
+    """A deploy helps as little as it harms here, so it goes on."""
+    certificate = facts["certificate"]
+    if certificate and certificate["days"] < 0:
+        console.note(
+            f"the certificate expired on {certificate['not_after'][:10]}, and visitors are warned "
+            "off. Run: ansible-playbook site.yml"
+        )
+
+
+def tell_of_maintenance(facts: dict[str, Any], console: Console) -> None:
+    """Whoever deploys should know that visitors do not see it yet."""
+    found = facts["maintenance"]
+    if found:
+        console.note(
+            f"maintenance has been on since {found['since'][:19]} UTC, by {found['who']}: visitors "
+            "are kept out until somebody runs invoke maintenance.off"
+        )
