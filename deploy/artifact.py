@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.errors import Refused
+from deploy.host.changes import SBOM, packages_of
 from deploy.revision import Revision
 
 COMPRESSED_SUFFIXES = (".css", ".js", ".mjs", ".svg", ".html", ".json", ".txt", ".xml", ".map")
@@ -51,6 +52,12 @@ class Artifact:
     def size(self) -> int:
         """Bytes of all objects together."""
         return sum(self.manifest["sizes"].values())
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The locked packages: versions by name."""
+        listed = self.blobs[self.manifest["sbom"][SBOM]]
+        return packages_of(json.loads(listed.read_text()))
 
     def compressed_manifest(self, locks: Container[str]) -> bytes:
         """What the droplet is told, without the packages of a lock that it has already."""

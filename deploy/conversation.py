@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploy.console import Console
 from deploy.errors import Refused
+from deploy.planfile import Plan
 from deploy.target import Target
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ CLOCK_SECONDS = 60
 class Request:
     """What somebody typed: a command, for a target, from a repository.
 
-    ``revision`` None is HEAD of a clean work tree; ``stop_before`` names a phase, "" none.
+    ``revision`` None is HEAD of a clean work tree; ``stop_before`` names a phase, "" none; a
+    deploy is held to the ``plan``, if there is one.
     """
 
     root: Path
@@ -34,6 +36,7 @@ class Request:
     wait: bool = False
     stop_before: str = ""
     allow_breaking: bool = False
+    plan: Plan | None = None
 
 
 @contextmanager

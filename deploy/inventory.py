@@ -55,11 +55,18 @@ def read_target(root: Path, environment: str) -> Target:
     return parse(name, values, f"inventory/{path.name}")
 
 
+def digest(root: Path) -> str:
+    """A name for the inventory's files, the same on each machine."""
+    hasher = hashlib.sha256()
+    for path in sorted(p for p in (root / "inventory").rglob("*") if p.is_file()):
+        hasher.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
+    return hasher.hexdigest()[:24]
+
+
 def _fingerprint(root: Path, environment: str) -> str:
     """Changes with whatever the rendering could depend on."""
-    files = sorted(p for p in (root / "inventory").rglob("*") if p.is_file())
-    hasher = hashlib.sha256(f"{environment}\0{root}".encode())
-    for path in (*files, root / "ansible.cfg", Path(__file__)):
+    hasher = hashlib.sha256(f"{environment}\0{root}\0{digest(root)}".encode())
+    for path in (root / "ansible.cfg", Path(__file__)):
         if path.is_file():
             hasher.update(f"{path}\0".encode() + path.read_bytes() + b"\0")
     return hasher.hexdigest()[:24]

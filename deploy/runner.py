@@ -150,6 +150,17 @@ class Session:
                     sent(len(chunk))
         return self._result()
 
+    def plan(self, manifest: bytes, packages: Mapping[str, str]) -> dict[str, Any]:
+        """Hold an artifact against what is on the droplet, which changes nothing.
+
+        Args:
+            manifest: the artifact's compressed manifest.
+            packages: its packages, versions by name.
+        """
+        self._send({"do": "plan", "bytes": len(manifest), "packages": dict(packages)})
+        self._write(manifest)
+        return dict(self._result())
+
     def _install_tool(self) -> None:
         """Bring this version of the release tool to the droplet, and start it."""
         channel = self._execute(commands.install_tool(self._target, tool().digest))

@@ -15,6 +15,7 @@ from deploy.console import Console
 from deploy.conversation import Request, conversation, tell_of_maintenance
 from deploy.errors import Refused
 from deploy.hooks import Hooks
+from deploy.planfile import Plan, World, moved
 from deploy.revision import Revision
 from deploy.target import Target
 
@@ -42,6 +43,8 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
     with conversation(request, console, lock=True) as (session, facts):
         tell_of_maintenance(facts, console)
         artifact = built(facts, console, ahead)
+        if request.plan:
+            _hold_to(request.plan, request.target, session, artifact, facts)
         if is_live(artifact, facts):
             return {"changed": False, "release": facts["current"], "url": _url(request)}
         hooks = Hooks(artifact.source, request.target, revision, console.note)
@@ -142,6 +145,29 @@ def pushed(
         release: dict[str, Any] = done["release"]
         console.note(release["id"] if done["new"] else f"{release['id']} was pushed before")
     return release, done["new"]
+
+
+def world(target: Target, artifact: Artifact, facts: dict[str, Any], push: dict[str, Any]) -> World:
+    """What a deploy of the artifact meets; ``push`` is what the droplet says of it."""
+    return World(
+        site=target.app,
+        host=target.name,
+        live=facts["current"]["id"] if facts["current"] else "",
+        revision=artifact.revision.commit,
+        artifact=artifact.digest,
+        config=facts["config"],
+        migrations=tuple(push["unapplied"]),
+    )
+
+
+def _hold_to(
+    plan: Plan, target: Target, session: Session, artifact: Artifact, facts: dict[str, Any]
+) -> None:
+    """Refuse when the world has moved since the plan was made."""
+    push = session.plan(artifact.compressed_manifest(facts["locks"]), artifact.packages)
+    problem = moved(plan, world(target, artifact, facts, push))
+    if problem:
+        raise Refused(problem)
 
 
 def _newest(session: Session, target: Target, states: Container[str]) -> dict[str, Any]:

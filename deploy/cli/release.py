@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from deploy import asking, stages
+from deploy import asking, planning, stages
 from deploy.changes import details, in_short, listed, row
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console, size
 from deploy.conversation import Request
+from deploy.errors import Refused
 from deploy.host.changes import parse
 from deploy.inventory import read_target
 from deploy.revision import Commits
@@ -86,6 +88,7 @@ def migrate(
 @task(
     help={
         "stop_before": "stop before collectstatic, migrate, start or switch",
+        "plan_file": "deploy what this file of invoke plan --out says, or nothing",
     }
 )
 def deploy(
@@ -94,19 +97,26 @@ def deploy(
     revision: str = "",
     stop_before: str = "",
     allow_breaking: bool = False,
+    plan_file: str = "",
     wait: bool = False,
     json: bool = False,
 ) -> None:
     """Ship a revision without losing a request; a bad one is refused or taken back.
 
-    Examples: invoke deploy --env production; invoke deploy --revision v1.2
+    Examples: invoke deploy --env production; invoke deploy --plan-file release.plan
     """
+    if plan_file and revision:
+        raise Refused("The plan says which revision. Leave out --revision, or --plan-file")
     request = replace(
         _request("deploy", env, revision, wait),
         stop_before=stop_before,
         allow_breaking=allow_breaking,
     )
-    done = stages.deploy(request, console)
+    done = (
+        planning.deploy(request, Path(plan_file), console)
+        if plan_file
+        else stages.deploy(request, console)
+    )
     release = done["release"]["id"]
     console.summary()
     if not done["changed"]:

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import lock, logs, maintenance, operations, reading
+from deploy.host import lock, logs, maintenance, operations, planning, reading
 from deploy.host.certificates import certificates
 from deploy.host.changes import parse, short
 from deploy.host.context import Context
@@ -171,6 +171,8 @@ def _serve_one(ctx: Context, wire: Wire, command: Mapping[str, Any]) -> Any:
     name = command["do"]
     if name == "push":
         return operations.push(ctx, wire, command["bytes"], command["built_by"])
+    if name == "plan":
+        return planning.foresee(ctx, wire, command["bytes"], command["packages"])
     with wire.watch(gone_too=name == "logs"):
         return _OPERATIONS[name](ctx, command)
 
@@ -193,6 +195,7 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "certs": lambda ctx, command: certificates(ctx),
     "releases": lambda ctx, command: reading.releases(ctx),
     "history": lambda ctx, command: history(ctx),
+    "judge": lambda ctx, command: planning.judge(ctx, command["release"], command["remove"]),
     "status": lambda ctx, command: status(ctx),
     "verify": lambda ctx, command: verify(ctx),
     "maintenance on": lambda ctx, command: maintenance.begin(

@@ -40,8 +40,7 @@ def migrate(
     if current and (current.migrations, current.config) == (release.migrations, release.config):
         phase.note("no new ones")
         return []
-    found = project.ask(ctx, release, "plan")
-    _check_settings(found)
+    found = look(ctx, release)
     pending = found["pending"]
     if not pending:
         phase.note("no new ones")
@@ -61,6 +60,17 @@ def migrate(
     _apply(ctx, release, names, phase)
     audit.append(ctx.layout, audit.MIGRATED, release.id, who=ctx.who, migrations=names)
     return names
+
+
+def look(ctx: Context, release: Release) -> dict[str, Any]:
+    """``pending``, the migrations to apply, and the names of those that are ``applied``.
+
+    Raises:
+        Refused: the release does not start, DEBUG is on, or there are no allowed hosts.
+    """
+    found = project.ask(ctx, release, "plan")
+    _check_settings(found)
+    return found
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,13 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     Args:
         size: bytes of the compressed manifest that follow on the wire.
     """
-    manifest = json.loads(zlib.decompress(_read_all(wire, size)))
-    known = _pushed(ctx, manifest)
+    manifest = read_manifest(wire, size)
+    known = pushed_before(ctx, manifest)
     if known:
         ctx.reporter.event(need=[])
         return {"release": known.to_json(), "new": False}
     store = ctx.layout.objects
-    names = objects.absent(store, _names(manifest))
+    names = objects.absent(store, object_names(manifest))
     pushing.check_room(ctx, sum(manifest["sizes"][name] for name in names))
     ctx.reporter.event(need=names)
     if names:
@@ -54,7 +54,7 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
 
 def collectstatic(ctx: Context, release_id: str) -> dict[str, Any]:
     """Publish the release's hashed static files beside those of the other releases."""
-    release = _sealed(ctx, release_id)
+    release = sealed(ctx, release_id)
     with phase(ctx.reporter, "collectstatic") as collecting:
         new = pushing.publish_static(ctx.layout, release)
         collecting.note(f"{new} new files")
@@ -63,16 +63,16 @@ def collectstatic(ctx: Context, release_id: str) -> dict[str, Any]:
 
 def migrate_to(ctx: Context, release_id: str, allow_breaking: bool) -> dict[str, Any]:
     """Apply the migrations of a release, then run its release line."""
-    release = _sealed(ctx, release_id)
+    release = sealed(ctx, release_id)
     with phase(ctx.reporter, "migrate") as migrating:
-        applied = migrate(ctx, release, _current(ctx), allow_breaking, migrating)
+        applied = migrate(ctx, release, current_release(ctx), allow_breaking, migrating)
     run_release_line(ctx, release)
     return {"applied": applied}
 
 
 def stage_only(ctx: Context, release_id: str) -> dict[str, Any]:
     """Start and gate, and leave the release running beside the live one for `invoke switch`."""
-    release = _sealed(ctx, release_id)
+    release = sealed(ctx, release_id)
     stage(ctx, release)
     audit.append(ctx.layout, audit.STAGED, release.id, who=ctx.who)
     return {"release": release.to_json()}
@@ -80,14 +80,19 @@ def stage_only(ctx: Context, release_id: str) -> dict[str, Any]:
 
 def go_live(ctx: Context, release_id: str) -> dict[str, Any]:
     """Start, gate, switch, bake and retire; then prune."""
-    release = _sealed(ctx, release_id)
+    release = sealed(ctx, release_id)
     activate(ctx, release)
     with phase(ctx.reporter, "prune") as pruning:
         gone = prune(ctx, pruning.note)
     return {"release": release.to_json(), "pruned": [r.id for r in gone]}
 
 
-def _sealed(ctx: Context, release_id: str) -> Release:
+def sealed(ctx: Context, release_id: str) -> Release:
+    """The sealed release of that id.
+
+    Raises:
+        Refused: there is none.
+    """
     release = read(ctx.layout, release_id)
     if release is None:
         known = ", ".join(r.id for r in read_all(ctx.layout)) or "none"
@@ -95,16 +100,17 @@ def _sealed(ctx: Context, release_id: str) -> Release:
     return release
 
 
-def _current(ctx: Context) -> Release | None:
+def current_release(ctx: Context) -> Release | None:
+    """The live release, or None before the first switch."""
     current = current_id(ctx.layout)
     return read(ctx.layout, current) if current else None
 
 
-def _pushed(ctx: Context, manifest: Mapping[str, Any]) -> Release | None:
+def pushed_before(ctx: Context, manifest: Mapping[str, Any]) -> Release | None:
     """A sealed release of the same artifact and config vars that was pushed and no more."""
     pasts = audit.fold(audit.read(ctx.layout))
     config = ctx.units.config()
-    current = _current(ctx)
+    current = current_release(ctx)
     live = current.sequence if current else 0
     for release in reversed(read_all(ctx.layout)):
         same = release.artifact == manifest["artifact"] and release.config == config
@@ -117,13 +123,14 @@ def _pushed(ctx: Context, manifest: Mapping[str, Any]) -> Release | None:
     return None
 
 
-def _names(manifest: Mapping[str, Any]) -> set[str]:
+def object_names(manifest: Mapping[str, Any]) -> set[str]:
     """The objects that the release is made of, its venv's too: a damaged one is sent again."""
     return {name for tree in TREES for name in manifest[tree].values()}
 
 
-def _read_all(wire: Wire, size: int) -> bytes:
+def read_manifest(wire: Wire, size: int) -> dict[str, Any]:
+    """An artifact's manifest, whose ``size`` compressed bytes come next on the wire."""
     data = b""
     while len(data) < size:
         data += wire.read(size - len(data))
-    return data
+    return dict(json.loads(zlib.decompress(data)))

@@ -11,6 +11,7 @@ import py_compile
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,28 +29,47 @@ DISK_FACTOR = 2
 INODES_MINIMUM = 1000
 
 
-def check_room(ctx: Context, size: int) -> None:
-    """Refuse what would not fit.
+@dataclass(frozen=True)
+class Room:
+    """Bytes that a push needs and that are free; ``problem`` is a sentence if it does not fit."""
+
+    needed: int
+    free: int
+    problem: str | None
+
+
+def room(ctx: Context, size: int) -> Room:
+    """The room for a push.
 
     Args:
         size: bytes that the missing objects take unpacked.
-
-    Raises:
-        Refused: not enough disk or inodes.
     """
     disk = os.statvfs(ctx.layout.root)
     free = disk.f_bavail * disk.f_frsize
     needed = size * DISK_FACTOR + ctx.site.min_free_mb * 1_000_000
+    problem = None
     if free < needed:
-        raise Refused(
+        problem = (
             f"The release needs {needed / 1e6:.0f} MB free under {ctx.layout.root}, and there are "
             f"{free / 1e6:.0f} MB. Make room, or lower keep_releases; see: invoke status"
         )
-    if disk.f_files and disk.f_favail < INODES_MINIMUM:
-        raise Refused(
+    elif disk.f_files and disk.f_favail < INODES_MINIMUM:
+        problem = (
             f"Only {disk.f_favail} inodes are free under {ctx.layout.root}. Make room, or lower "
             "keep_releases; see: invoke status"
         )
+    return Room(needed, free, problem)
+
+
+def check_room(ctx: Context, size: int) -> None:
+    """Refuse what would not fit.
+
+    Raises:
+        Refused: not enough disk or inodes.
+    """
+    problem = room(ctx, size).problem
+    if problem:
+        raise Refused(problem)
 
 
 def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release:

@@ -87,14 +87,15 @@ def prune(ctx: Context, note: Callable[[str], None]) -> tuple[Release, ...]:
     )
     for release in gone:
         note(release.id)
-        _remove(ctx, release)
+        remove(ctx, release)
     kept = tuple(r for r in releases if r not in gone)
     _remove_unused(layout, kept)
     restoring.prune(ctx, {release.id for release in kept})
     return gone
 
 
-def _remove(ctx: Context, release: Release) -> None:
+def remove(ctx: Context, release: Release) -> None:
+    """Remove a release that is not live; its packages and objects stay until a prune."""
     layout = ctx.layout
     if current_id(layout) == release.id:
         raise NeedsYou(f"Release {release.id} was to be pruned while it is live. Look: status")

@@ -1,18 +1,22 @@
-"""What each release changed against the one that was live before it."""
+"""What each release changed against the one that was live before it, and what a plan finds."""
 
 import json
+import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.host import audit, history, pushing
+from deploy.host import audit, history, planning, pushing
 from deploy.host.context import Context
 from deploy.host.history import before
 from deploy.host.release import Release
 from deploy.host.site import Site
 from deploy.host.switching import point
+from deploy.host.wire import Wire
 from tests.unit import test_pushing
 from tests.unit.test_health import SITE, Silent
 from tests.unit.test_pushing import Bound, manifest, stored
@@ -102,3 +106,49 @@ def test_history_tells_packages_and_config_vars_and_survives_a_broken_sbom(ctx: 
         path.write_text(text)
         (added,) = history.history(ctx)[0]["changes"]["packages"]
         assert added == {"name": "django", "before": "", "after": "5.2.3"}
+
+
+def foreseen(ctx: Context, told: dict[str, Any], packages: dict[str, str]) -> dict[str, Any]:
+    sent = zlib.compress(json.dumps(told).encode())
+    reader, writer = os.pipe()
+    os.write(writer, sent)
+    os.close(writer)
+    try:
+        return planning.foresee(ctx, Wire(reader), len(sent), packages)
+    finally:
+        os.close(reader)
+
+
+def tree(ctx: Context) -> dict[str, tuple[float, int]]:
+    return {
+        str(path): (path.lstat().st_mtime, path.lstat().st_nlink)
+        for path in Path(ctx.site.root).rglob("*")
+    }
+
+
+def test_a_plan_says_what_a_deploy_changes_and_leaves_the_droplet_as_it_was(ctx: Context) -> None:
+    old = live(ctx, sbom=listed(ctx, django="5.2.1"))
+    told = {**manifest(ctx), "artifact": "b" * 64, "processes": {"web": "other"}}
+    told["app"]["new.py"] = "e" * 64
+    told["sizes"] = {"e" * 64: 5_000_000}
+    there = tree(ctx)
+    found = foreseen(ctx, told, {"django": "5.2.3"})
+    assert tree(ctx) == there
+    assert (found["objects"], found["bytes"], found["needed"]) == (1, 5_000_000, 11_000_000)
+    assert (found["unapplied"], found["waiting"], found["no_room"]) == ([], None, None)
+    assert found["changes"]["since"] == old.id
+    assert found["changes"]["packages"] == (UPGRADE,)
+    assert found["changes"]["processes"] == ("web", "worker")
+
+
+def test_before_a_first_deploy_everything_is_new(ctx: Context) -> None:
+    found = foreseen(ctx, {**manifest(ctx), "sizes": {}}, {})
+    assert found["changes"] is None
+    assert found["unapplied"] == ["catalog.0001_initial"]
+
+
+def test_a_release_that_waits_is_told(ctx: Context) -> None:
+    live(ctx)
+    told = {**manifest(ctx), "artifact": "b" * 64}
+    waiting = pushing.assemble(ctx, told, "ada@desk")
+    assert foreseen(ctx, {**told, "sizes": {}}, {})["waiting"] == waiting.id
