@@ -225,6 +225,8 @@ def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
     if final.exists():
         return final
     draft = layout.venvs / f".{final.name}"
+    # Of a run that was killed: whoever holds the lock is the only one here.
+    shutil.rmtree(draft, ignore_errors=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = draft / "lib" / version / "site-packages"
     packages.mkdir(parents=True)

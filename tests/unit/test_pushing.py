@@ -177,6 +177,16 @@ def test_what_a_killed_push_left_is_removed_and_whole_releases_stay(ctx: Context
     assert [p.name for p in ctx.layout.venvs.iterdir()] == [release.lock]
 
 
+def test_half_a_venv_of_a_killed_push_is_made_anew(ctx: Context) -> None:
+    told = manifest(ctx)
+    half = ctx.layout.venvs / f".{told['lock']}/lib/{'x' * 9}"
+    half.mkdir(parents=True)
+    (ctx.layout.venvs / f".{told['lock']}/bin").mkdir()
+    release = pushing.assemble(ctx, told, "ada@desk")
+    assert [p.name for p in ctx.layout.venvs.iterdir()] == [release.lock]
+    assert verify(ctx) == {"differing": []}
+
+
 def test_a_path_too_long_for_a_unix_socket_is_refused_before_anything_is_laid_out(
     ctx: Context,
 ) -> None:
