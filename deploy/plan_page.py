@@ -23,7 +23,8 @@ class Page:
     ``live`` is the live release's release.json, None for none; ``push`` what the droplet answers
     about the push (deploy/host/planning.py); ``pending`` the migrations as they were judged, None
     where they were not; ``judged_with`` the release that was pushed for that, "" for none;
-    ``roles`` what site.yml would change, None when it was not asked.
+    ``runs`` is the Procfile's release line, "" for none; ``roles`` what site.yml would change, None
+    when it was not asked.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Page:
     push: Mapping[str, Any]
     pending: tuple[Mapping[str, Any], ...] | None
     judged_with: str
+    runs: str
     refusals: tuple[str, ...]
     roles: tuple[Difference, ...] | None
 
@@ -48,6 +50,7 @@ class Page:
             "changes": self.changes.to_json() if self.changes else None,
             "pending": self.pending,
             "judged_with": self.judged_with,
+            "runs": self.runs,
             "disk": {name: self.push[name] for name in ("objects", "bytes", "needed", "free")},
             "refusals": self.refusals,
             "roles": None if self.roles is None else [asdict(one) for one in self.roles],
@@ -80,6 +83,8 @@ def _release(page: Page) -> Iterator[str]:
         yield from row("config", config_told(changes))
         yield from row("processes", (f"{name} of the Procfile" for name in changes.processes))
     yield from row("migrations", _migrations(page))
+    if page.runs:
+        yield from row("runs", [f"{page.runs}  (the Procfile's release line)"])
     push = page.push
     yield from row(
         "disk",

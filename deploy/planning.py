@@ -18,6 +18,7 @@ from deploy.conversation import Request, conversation
 from deploy.drift import Difference
 from deploy.errors import Refused
 from deploy.host.changes import parse
+from deploy.host.release_phase import RELEASE
 from deploy.inventory import digest
 from deploy.plan_page import Page
 from deploy.planfile import Plan
@@ -142,6 +143,7 @@ def _page(
         push=push,
         pending=tuple(judged["pending"]) if judged else None,
         judged_with=judged_with,
+        runs=artifact.manifest["processes"].get(RELEASE, ""),
         refusals=tuple(text for text in refusals if text),
         roles=None,
     )

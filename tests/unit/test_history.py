@@ -138,7 +138,7 @@ def test_a_plan_says_what_a_deploy_changes_and_leaves_the_droplet_as_it_was(ctx:
     assert (found["unapplied"], found["waiting"], found["no_room"]) == ([], None, None)
     assert found["changes"]["since"] == old.id
     assert found["changes"]["packages"] == (UPGRADE,)
-    assert found["changes"]["processes"] == ("web", "worker")
+    assert found["changes"]["processes"] == ("release", "web", "worker")
 
 
 def test_before_a_first_deploy_everything_is_new(ctx: Context) -> None:

@@ -31,6 +31,7 @@ PAGE = Page(
     push={"objects": 3, "bytes": 1_200_000, "needed": 2_400_000, "free": 8_100_000_000},
     pending=({"name": "catalog.0003", "sql": "BEGIN;\n-- x\nALTER TABLE b;\n", "breaks": []},),
     judged_with="20261126T080000-bbbbbbb",
+    runs="python manage.py warm_up",
     refusals=(),
     roles=(Difference("/etc/nginx/x", "nginx | Render", ("-a", "+b")),),
 )
@@ -51,6 +52,7 @@ def test_one_page_has_everything() -> None:
         "                ALTER TABLE b;",
         "            judged with 20261126T080000-bbbbbbb, which was pushed for it and removed "
         "again; its files wait for the deploy",
+        "runs        python manage.py warm_up  (the Procfile's release line)",
         "disk        1.2 MB to send in 3 files, before compression; 2.4 MB have to be free, 8.1 GB "
         "are",
         "host        1 changes by ansible-playbook site.yml, which a deploy does not make",
