@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deploy import asking, facts_file, playbook, scaling, stages
+from deploy import facts_file, playbook, questions, scaling, stages
 from deploy.console import Console
 from deploy.conversation import Request
 from deploy.errors import Refused, SlipwayError
@@ -29,7 +29,7 @@ def go_live(
         Refused, BackedOut, NeedsYou: as a deploy does; the file has its text of before.
     """
     after = text(facts_file.file_of(request.root, environment))
-    revision = asking.settled_revision(request, console)
+    revision = questions.settled_revision(request, console)
     with _changed(request.root, environment, after, "config", console) as file:
         done = stages.deploy(replace(request, revision=revision), console)
     return {**done, "file": file}
@@ -47,16 +47,16 @@ def scale(
         Refused: nothing is live, its Procfile has no such process, or sets the number itself.
         NeedsYou: the processes did not come up; the file and the host are as they were before.
     """
-    release = asking.live(request, console)
+    release = questions.live(request, console)
     scaling.check(counts, release["processes"])
     after = scaling.changed(facts_file.file_of(request.root, environment), counts)
     try:
         with _changed(request.root, environment, after, "scale", console) as file:
-            done = asking.scale(request, console)
+            done = questions.scale(request, console)
     except SlipwayError:
         # The host is told its numbers of before by now; what runs has to follow.
         with suppress(SlipwayError):
-            asking.scale(request, console)
+            questions.scale(request, console)
         raise
     return {**done, "file": file}
 

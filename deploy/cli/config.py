@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from deploy import asking, config_vars, configuring, facts_file, stages
+from deploy import config_vars, configuring, facts_file, questions, stages
 from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.config_vars import Value
 from deploy.console import Console
@@ -92,7 +92,7 @@ def rotate(
     Example: invoke config.rotate --env production
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke config.rotate")
-    revision = asking.settled_revision(request, console)
+    revision = questions.settled_revision(request, console)
     with console.phase("rotate"):
         problem = run(ROOT, "rotate", env, {"app_fallback_days": 0} if leaked else {})
     if problem:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from rich.text import Text
 
-from deploy import asking
+from deploy import questions
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
 from deploy.conversation import Request
@@ -63,7 +63,7 @@ def logs(
             console.out.print(styled(line), soft_wrap=True)
 
     try:
-        asking.logs(Request(ROOT, read_target(ROOT, env), "invoke logs"), console, asked, show)
+        questions.logs(Request(ROOT, read_target(ROOT, env), "invoke logs"), console, asked, show)
     except BrokenPipeError:
         # Whoever read it (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

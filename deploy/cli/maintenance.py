@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy import asking
+from deploy import questions
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
 from deploy.conversation import Request
@@ -32,7 +32,7 @@ def on(
     Said again, it replaces message and addresses. Static files and uploads are served meanwhile.
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke maintenance.on", wait=wait)
-    done = asking.maintenance(request, console, "on", message=message, allow=allow or [])
+    done = questions.maintenance(request, console, "on", message=message, allow=allow or [])
     console.result(told_on(done), done)
 
 
@@ -43,5 +43,5 @@ def off(console: Console, env: str = ENVIRONMENT, wait: bool = False, json: bool
     Example: invoke maintenance.off --env production
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke maintenance.off", wait=wait)
-    done = asking.maintenance(request, console, "off")
+    done = questions.maintenance(request, console, "off")
     console.result(told_off(done), done)

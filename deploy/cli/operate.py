@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from deploy import asking
+from deploy import questions
 from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.console import Console
 from deploy.conversation import Request
@@ -68,4 +68,4 @@ def _attach(
     program: bool = False,
 ) -> None:
     request = Request(ROOT, read_target(ROOT, env), f"invoke {command}")
-    sys.exit(asking.attach(request, console, release, words, program))
+    sys.exit(questions.attach(request, console, release, words, program))

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from deploy import asking, patching
+from deploy import patching, questions
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
 from deploy.conversation import Request
@@ -51,7 +51,7 @@ def patch(
     if not yes:
         _confirm(target.name)
     # Deploys stay out until it is done, and it waits for none without --wait.
-    with asking.locked(Request(ROOT, target, "invoke patch", wait=wait), console) as facts:
+    with questions.locked(Request(ROOT, target, "invoke patch", wait=wait), console) as facts:
         deployed = facts["current"] is not None
         patching.install(ROOT, target, chosen, reboot, deployed)
     left = patching.pending(ROOT, target, fetch=False)

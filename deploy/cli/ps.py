@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from deploy import asking, configuring, scaling
+from deploy import configuring, questions, scaling
 from deploy.cli.task import ENVIRONMENT, ROOT, task, typed
 from deploy.console import Console, size
 from deploy.conversation import Request
@@ -16,7 +16,7 @@ from deploy.inventory import read_target
 @task(quiet=True)
 def show(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
     """Show what runs: process types, their release, state, uptime, memory: invoke ps --json"""
-    found = asking.ask(Request(ROOT, read_target(ROOT, env), "invoke ps"), console, "ps")
+    found = questions.ask(Request(ROOT, read_target(ROOT, env), "invoke ps"), console, "ps")
     console.result(_table(found), found)
 
 
@@ -33,7 +33,7 @@ def restart(
     It keeps the config vars it was bound to. For newer ones: invoke deploy
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke ps.restart", wait=wait)
-    done = asking.restart(request, console, process)
+    done = questions.restart(request, console, process)
     told = f"{', '.join(done['restarted'])} of {done['release']['id']} restarted"
     console.result(told, {**done, "phases": console.times()})
 

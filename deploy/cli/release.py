@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from deploy import asking, planning, stages
+from deploy import planning, questions, stages
 from deploy.changes import details, in_short, listed, row
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console, size
@@ -176,7 +176,7 @@ def releases(
 
     Examples: invoke releases --env production --json; invoke releases 20261123T090246
     """
-    found = asking.history(_request("releases", env), console, release or "")
+    found = questions.history(_request("releases", env), console, release or "")
     facts = [{**told, "commits": asdict(some) if some else None} for told, some in found]
     if release:
         console.result(escape("\n".join(_details(*found[0]))), facts[0])
@@ -190,7 +190,7 @@ def verify(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None
 
     Example: invoke verify --env production
     """
-    asking.verify(_request("verify", env), console)
+    questions.verify(_request("verify", env), console)
     console.result("Every file is as it was pushed", {"differing": []})
 
 

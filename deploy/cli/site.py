@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from deploy import asking
+from deploy import questions
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
 from deploy.conversation import Request
@@ -33,7 +33,7 @@ def certs(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
 
     Exit code 1 when less than a third of its life is left: it should have been renewed.
     """
-    found = asking.ask(Request(ROOT, read_target(ROOT, env), "invoke certs"), console, "certs")
+    found = questions.ask(Request(ROOT, read_target(ROOT, env), "invoke certs"), console, "certs")
     console.result(_table(found), found)
     if found["due"]:
         sys.exit(1)

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy import asking
+from deploy import questions
 from deploy.cli.ps import span
 from deploy.cli.release import age
 from deploy.cli.task import ENVIRONMENT, ROOT, task
@@ -36,7 +36,7 @@ def status(
     if watch:
         _watch(request, console)
         return
-    found = asking.ask(request, console, "status")
+    found = questions.ask(request, console, "status")
     console.result(_screen(found), found)
     if found["problems"]:
         sys.exit(NOT_WELL)
@@ -46,7 +46,7 @@ def _watch(request: Request, console: Console) -> None:
     """The screen, drawn anew, over one connection."""
     if console.as_json or not console.out.is_terminal:
         raise Refused("--watch draws on a terminal. For a script: invoke status --json")
-    with asking.repeatedly(request, console, "status") as ask, Live(console=console.out) as live:
+    with questions.repeatedly(request, console, "status") as ask, Live(console=console.out) as live:
         try:
             while True:
                 live.update(_screen(ask()), refresh=True)

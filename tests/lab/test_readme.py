@@ -16,7 +16,10 @@ from tests.lab.terminal import CTRL_C, CTRL_D, Terminal
 ENV = "daily"
 ROW = re.compile(r"^\| (`.*?`) \|", re.MULTILINE)
 # They take long, and have tests of their own that run each time.
-SLOW = ("ansible-playbook", "invoke audit", "invoke patch", "invoke doctor --drift", "invoke plan")
+SLOW = (
+    *("ansible-playbook", "invoke audit", "invoke patch", "invoke doctor --drift", "invoke plan"),
+    "invoke deploy --plan-file",
+)
 # Of the lab: they would take away the droplet that somebody works with.
 ELSEWHERE = "invoke lab."
 MISSING = "/nobody-wrote-this-page"
