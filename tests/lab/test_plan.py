@@ -17,8 +17,12 @@ from tests.lab.site import BIN, ROOT, Done, Site, environment, run
 
 APP = "locallibrary"
 REQUIREMENTS = "app/requirements.txt"
-# Everything that releases and the playbook make, with the moment of each change.
-TREE = f"find /srv/{APP} /etc /usr/local /run/{APP} -printf '%p %T@ %s %n %l\\n' | LC_ALL=C sort"
+# Everything that releases and the playbook make, with the moment of each change. Who takes the lock
+# writes their name into it.
+TREE = (
+    f"find /srv/{APP} /etc /usr/local /run/{APP} ! -path /srv/{APP}/lock "
+    "-printf '%p %T@ %s %n %l\\n' | LC_ALL=C sort"
+)
 VARS = {"EMAIL_HOST": "canary-mail.example.org"}
 MIGRATION = "catalog.0003_shelf"
 
@@ -163,6 +167,7 @@ def test_migrations_are_judged_and_nothing_of_it_stays(
             assert planned(site)["plan"]["migrations"] == []
 
 
+@pytest.mark.slow
 def test_a_migration_that_breaks_the_live_release_is_told_before(
     site: Site, as_before: None
 ) -> None:
@@ -180,9 +185,11 @@ def test_a_migration_that_breaks_the_live_release_is_told_before(
         assert (again["pending"], again["judged_with"]) == (found["pending"], "")
 
 
+@pytest.mark.slow
 def test_a_plan_holds_only_where_and_while_it_is_true(
     site: Site, as_before: None, out: Path
 ) -> None:
+    assert play(site, ["app"]).code == 0
     site.commit({"app/CHANGES.txt": "planned\n"}, "Planned")
     assert site.invoke("plan", "--no-host", "--out", str(out)).code == 0
     whole = out.read_text()
