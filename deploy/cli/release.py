@@ -225,9 +225,8 @@ def _table(found: list[tuple[dict[str, Any], Commits | None]]) -> Table | str:
         return "No releases yet. Run: invoke deploy"
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("release", "revision", "author", "age", "state", "subject"):
-        kept_whole = column in ("release", "revision", "age", "state")
-        table.add_column(column, no_wrap=True, min_width=24 if column == "release" else None)
-        table.columns[-1].ratio = None if kept_whole else 1
+        # Where a terminal is narrow these two give way.
+        table.add_column(column, no_wrap=column not in ("author", "subject"))
     for release, some in found:
         changed = in_short(release, some)
         table.add_row(
