@@ -12,7 +12,8 @@ import idna
 # A Linux user name has at most 32 characters; PostgreSQL's 63 and the 107 of a unix socket's path
 # (/srv/<app>/releases/<28 characters>/run/web.sock) leave room for more.
 LONGEST_APP_NAME = 32
-# Users that Debian makes, databases that PostgreSQL makes, and the folder of this project.
+# Users that Debian makes, those of packages, databases that PostgreSQL makes, the folder of this
+# project, and beginnings of Nginx's own variables.
 # fmt: off
 RESERVED_APP_NAMES = {
     "adm", "backup", "bin", "daemon", "games", "irc", "list", "lp", "mail", "man", "news", "nobody",
@@ -101,7 +102,7 @@ def app_name_findings(name: Any) -> list[str]:
             "lower-case letters, digits and _, beginning with a letter, "
             f"at most {LONGEST_APP_NAME} in all."
         ]
-    if text in RESERVED_APP_NAMES or text.startswith("pg_"):
+    if text in RESERVED_APP_NAMES or text.startswith(RESERVED_BEGINNINGS):
         return [f"site_app is {text!r}, a name that the system uses itself: choose another."]
     return []
 
@@ -213,3 +214,4 @@ class FilterModule:
             "missing_variables": missing_variables,
             "outbound_findings": outbound_findings,
         }
+            "deploy_user_findings": deploy_user_findings,
