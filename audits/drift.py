@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -29,6 +30,7 @@ FIND = (
     f"find {' '.join(OWNED)} -maxdepth 2 \\( -type f -o -type l -not -path '/etc/systemd/*' \\) "
     "-print 2>/dev/null || true"
 )
+SITES = "ls /etc/slipway 2>/dev/null | sed 's/[.]json$//'"
 DIFF_LINES = 12
 UNTOLD = "differs; what it holds is not shown"
 
@@ -41,7 +43,8 @@ def run(subject: Subject) -> Report:
     changed = tuple(differing(told, subject.target.name))
     there = subject.ask(FIND).splitlines()
     managed = set(named(told, subject.target.name))
-    unknown = [path for path in there if path not in managed]
+    others = set(subject.ask(SITES).split()) - {subject.target.app}
+    unknown = [p for p in there if p not in managed and not of_another_site(p, others)]
     foreign = sorted(set(unknown) - _packaged(subject, unknown))
     strays = tuple(
         Check(path, "no role and no package made this file", "remove it, or make it by a role")
@@ -75,6 +78,11 @@ def named(told: Result, host: str) -> Iterator[str]:
             path = _path(one)
             if path:
                 yield path
+
+
+def of_another_site(path: str, sites: Iterable[str]) -> bool:
+    """Whether a file is named after one of these sites, whose own audit looks after it."""
+    return any(re.match(rf"(slipway-)?{site}[-.]", Path(path).name) for site in sites)
 
 
 def _check(subject: Subject) -> str:

@@ -15,6 +15,7 @@ from deploy.host.errors import Refused
 from deploy.host.plan import named
 from deploy.host.release import Release, current_id, read, read_all
 
+from deploy.host.site import others
 
 def releases(ctx: Context) -> list[dict[str, Any]]:
     """All sealed releases, newest first, with what they went through."""
@@ -60,6 +61,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "certificate": certificates.shown(ctx.site.domain),
         "maintenance": maintenance.facts(ctx.layout),
     }
+        "others": others(ctx.site.app),
 
 
 def _state(release: Release, past: Past, current: str | None) -> str:

@@ -55,6 +55,11 @@ class Site:
 
 
 def load(app: str, folder: Path = CONFIG_FOLDER) -> Site:
+def others(app: str, folder: Path = CONFIG_FOLDER) -> list[str]:
+    """The apps that this droplet serves beside this one."""
+    return sorted(path.stem for path in folder.glob("*.json") if path.stem != app)
+
+
     """Read ``<folder>/<app>.json``.
 
     Raises:
