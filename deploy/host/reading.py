@@ -14,8 +14,8 @@ from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.plan import named
 from deploy.host.release import Release, current_id, read, read_all
-
 from deploy.host.site import others
+
 
 def releases(ctx: Context) -> list[dict[str, Any]]:
     """All sealed releases, newest first, with what they went through."""
@@ -60,8 +60,8 @@ def facts(ctx: Context) -> dict[str, Any]:
         "now": datetime.now(UTC).timestamp(),
         "certificate": certificates.shown(ctx.site.domain),
         "maintenance": maintenance.facts(ctx.layout),
-    }
         "others": others(ctx.site.app),
+    }
 
 
 def _state(release: Release, past: Past, current: str | None) -> str:

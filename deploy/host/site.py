@@ -18,7 +18,8 @@ class Site:
 
     ``bake_error_share`` is how much larger the share of 5xx answers (0 to 1) may be than with the
     release before; ``keep_warm`` lets that one run on until the next deploy; ``processes`` are
-    what runs of the Procfile beside web: ``worker``, ``worker.2``.
+    what runs of the Procfile beside web: ``worker``, ``worker.2``; ``addons`` are the services of
+    the site's own.
     """
 
     app: str
@@ -36,6 +37,7 @@ class Site:
     lock_timeout_seconds: float
     min_free_mb: int
     processes: tuple[str, ...]
+    addons: tuple[str, ...]
 
     @property
     def layout(self) -> Layout:
@@ -54,12 +56,12 @@ class Site:
         return ("sudo", "-n", f"/usr/local/sbin/{self.app}-manage")
 
 
-def load(app: str, folder: Path = CONFIG_FOLDER) -> Site:
 def others(app: str, folder: Path = CONFIG_FOLDER) -> list[str]:
     """The apps that this droplet serves beside this one."""
     return sorted(path.stem for path in folder.glob("*.json") if path.stem != app)
 
 
+def load(app: str, folder: Path = CONFIG_FOLDER) -> Site:
     """Read ``<folder>/<app>.json``.
 
     Raises:
@@ -81,5 +83,5 @@ def others(app: str, folder: Path = CONFIG_FOLDER) -> list[str]:
     if missing:
         raise Refused(f"{path} lacks {', '.join(missing)}. Run: ansible-playbook site.yml")
     known = {field.name: values[field.name] for field in fields(Site)}
-    sequences = {key: tuple(known[key]) for key in ("pages", "processes")}
+    sequences = {key: tuple(known[key]) for key in ("pages", "processes", "addons")}
     return Site(**{**known, **sequences})

@@ -14,7 +14,7 @@ from deploy.host import audit, baking, certificates, lock, maintenance, restorin
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import SlipwayError
-from deploy.host.processes import ACTIVE, processes
+from deploy.host.processes import ACTIVE, addons, processes
 from deploy.host.procfile import process_type
 from deploy.host.project import ask
 from deploy.host.release import Release, current_id, read, read_all
@@ -49,6 +49,7 @@ def status(ctx: Context) -> dict[str, Any]:
         "disk": {"free": disk.free, "total": disk.total},
         "memory": _memory(),
         "database": _database(ctx, release),
+        "addons": addons(ctx),
         "security_updates": [str(upgrade) for upgrade in upgrades.pending() if upgrade.security],
         "reboot_pending": upgrades.REBOOT.exists(),
     }
@@ -82,6 +83,9 @@ def problems(found: Mapping[str, Any]) -> Iterator[str]:
     database = found["database"]
     if database and database.get("problem"):
         yield f"the database does not answer: {database['problem']}"
+    for addon in found["addons"]:
+        if not addon["up"]:
+            yield f"{addon['name']} is {addon['state']}. Run: {PLAYBOOK}"
 
 
 def _runs(entry: Mapping[str, Any]) -> bool:

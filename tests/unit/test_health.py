@@ -38,6 +38,7 @@ SITE = Site(
     lock_timeout_seconds=5,
     min_free_mb=1,
     processes=(),
+    addons=(),
 )
 UP = UnitState("active", "running", restarts=0, main_pid=100, result="success")
 
