@@ -32,7 +32,7 @@ ADDON_VARS = {"redis": {"REDIS_URL": "redis://127.0.0.1:1/0"}}
 # Warnings of these checks are holes that visitors could feel: `check --deploy` has to have none.
 SECURITY_CHECKS = "security."
 SECURITY_ADVICE = (
-    "Set these right; give the variables that do it to build_env in the inventory; or, with a "
+    "Set these right; give the variables that do it to site_build_env in the inventory; or, with a "
     "reason beside it, list the check in SILENCED_SYSTEM_CHECKS of the settings"
 )
 
@@ -180,7 +180,7 @@ def _ask_project(python: Path, source: Path, target: Target, files: Path) -> dic
     cause = said[-1] if said else f"exit status {done.returncode}"
     raise Refused(
         f"{target.project}/manage.py does not run in this revision: {cause}. "
-        "Variables it needs to be built go to build_env in the inventory",
+        "Variables it needs to be built go to site_build_env in the inventory",
         said[-DETAIL_LINES:],
     )
 
