@@ -13,7 +13,7 @@ from lab import host
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ["lint", "unit", "templates", "contract", "app", "lab"]
 # Folders and files of the lab's tests with droplets of their own; the rest share test13 and test12.
-GROUPS = {"faults": "faults", "test_droplets.py": "droplets"}
+GROUPS = {"faults": "faults", "test_droplets.py": "droplets", "sites": "sites"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
