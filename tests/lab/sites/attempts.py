@@ -84,7 +84,7 @@ def succeeded(lines: list[str], run: Callable[[str], Done]) -> list[str]:
 
 
 def as_user(tenant: Tenant, kind: str) -> Callable[[str], Done]:
-    """Runs lines as root, as the deploy user who logs in, or as the app's user without its walls."""
+    """Runs lines as root, as the deploy user who logs in, or as the app without its walls."""
     users = {"root": "root", "deploy": tenant.deploy_user}
     if kind in users:
         return lambda line: tenant.ssh(line, user=users[kind])
