@@ -98,7 +98,9 @@ def test_a_site_with_redis_reaches_it_and_nothing_else() -> None:
     assert unit["IPAddressAllow"] == [ADDRESS]
     assert "PrivateNetwork" not in unit
     rules = render("app", "outbound.nft.j2", __app_user={"uid": 990}, **WITH_REDIS)
-    assert re.findall(r"^\t\t(.*) accept$", rules, re.MULTILINE) == [f"ip daddr {ADDRESS}"]
+    assert re.findall(r"^\t\t(.*) accept$", rules, re.MULTILINE) == [
+        f"ip daddr {ADDRESS} tcp dport 6379"
+    ]
     # With other places to go to it is the network as before.
     both = settings(render("app", "web@.service.j2", app_outbound=["any"], **WITH_REDIS))
     assert both["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]

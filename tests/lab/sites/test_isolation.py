@@ -68,8 +68,9 @@ def test_behind_its_walls_a_site_is_alone(harbour: Harbour) -> None:
         reached = tenant.inside(f"python3 -c {shlex.quote(knock)}").code == 0
         assert reached is (app == "shop")
     # Its Redis is all of the network that it has.
-    web = "import socket; socket.create_connection(('127.0.0.1', 443), 3)"
-    assert harbour.tenants["shop"].inside(f"python3 -c {shlex.quote(web)}").code != 0
+    for host in ("127.0.0.1", address, harbour.site.address):
+        web = f"import socket; socket.create_connection(('{host}', 443), 3)"
+        assert harbour.tenants["shop"].inside(f"python3 -c {shlex.quote(web)}").code != 0
 
 
 def test_each_site_has_limits_of_its_own(harbour: Harbour) -> None:
