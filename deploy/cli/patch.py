@@ -52,6 +52,8 @@ def patch(
         _confirm(target.name)
     # Deploys stay out until it is done, and it waits for none without --wait.
     with stages.locked(Request(ROOT, target, "invoke patch", wait=wait), console) as facts:
+        if facts["others"]:
+            console.note(f"deploys of {', '.join(facts['others'])} are kept away as well")
         who = f"invoke patch of {target.app}"
         with patching.deploys_kept_away(ROOT, target, facts["others"], who, wait):
             deployed = facts["current"] is not None
