@@ -74,7 +74,7 @@ CSRF_COOKIE_SECURE = True
 # The same, with a page that puts a job, a worker that does it, and a cache, all in Redis.
 JOBS = {
     **TINY,
-    "requirements.txt": TINY["requirements.txt"] + "celery\nredis\n",
+    "requirements.txt": TINY["requirements.txt"] + "celery\npackaging\nredis\n",
     "Procfile": TINY["Procfile"] + "worker: celery --app tiny.jobs worker --concurrency 1\n",
     "tiny/jobs.py": """\
 import os
