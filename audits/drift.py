@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from audits.errors import AuditError
@@ -25,6 +27,7 @@ FIND = (
     f"find {' '.join(OWNED)} -maxdepth 2 \\( -type f -o -type l -not -path '/etc/systemd/*' \\) "
     "-print 2>/dev/null || true"
 )
+SITES = "ls /etc/slipway 2>/dev/null | sed 's/[.]json$//'"
 DIFF_LINES = 12
 UNTOLD = "differs; what it holds is not shown"
 
@@ -42,7 +45,8 @@ def run(subject: Subject) -> Report:
         raise AuditError(said.args[0]) from None
     there = subject.ask(FIND).splitlines()
     managed = set(drift.named(told, target.name))
-    unknown = [path for path in there if path not in managed]
+    others = set(subject.ask(SITES).split()) - {target.app}
+    unknown = [p for p in there if p not in managed and not of_another_site(p, others)]
     foreign = sorted(set(unknown) - _packaged(subject, unknown))
     strays = tuple(
         Check(path, "no role and no package made this file", "remove it, or make it by a role")
@@ -60,6 +64,11 @@ def differing(told: Result, host: str) -> Iterator[Check]:
     """
     for one in drift.differing(told, host):
         yield Check(one.place, one.task, _problem(one))
+
+
+def of_another_site(path: str, sites: Iterable[str]) -> bool:
+    """Whether a file is named after one of these sites, whose own audit looks after it."""
+    return any(re.match(rf"(slipway-)?{site}[-.]", Path(path).name) for site in sites)
 
 
 def _packaged(subject: Subject, paths: Iterable[str]) -> set[str]:

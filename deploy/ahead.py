@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -35,7 +36,10 @@ class Ahead:
         else:
             artifact = self._build(droplet)
             self._kept.parent.mkdir(parents=True, exist_ok=True)
-            self._kept.write_text(json.dumps(asdict(droplet)))
+            # Another site of the droplet may be reading it.
+            draft = self._kept.with_name(f".{self._kept.name}.{os.getpid()}")
+            draft.write_text(json.dumps(asdict(droplet)))
+            draft.rename(self._kept)
         for text in (*self._notes, *artifact.warnings):
             note(text)
         return artifact

@@ -27,10 +27,12 @@ CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 IN_PROJECT = Path(__file__).parent / "in_project.py"
 ANSWER = "slipway:"
 DETAIL_LINES = 20
+# What settings read of an add-on. Nobody listens there.
+ADDON_VARS = {"redis": {"REDIS_URL": "redis://127.0.0.1:1/0"}}
 # Warnings of these checks are holes that visitors could feel: `check --deploy` has to have none.
 SECURITY_CHECKS = "security."
 SECURITY_ADVICE = (
-    "Set these right; give the variables that do it to build_env in the inventory; or, with a "
+    "Set these right; give the variables that do it to site_build_env in the inventory; or, with a "
     "reason beside it, list the check in SILENCED_SYSTEM_CHECKS of the settings"
 )
 
@@ -133,7 +135,7 @@ def _collect(
 
     venv = kept(cache / "venv" / local_lock, install, movable=False)
     inputs = [tree, local_lock, json.dumps(dict(target.build_env), sort_keys=True)]
-    inputs += [IN_PROJECT.read_text(), target.domain]
+    inputs += [IN_PROJECT.read_text(), target.domain, *target.addons]
 
     def collect(draft: Path) -> None:
         note("collectstatic")
@@ -155,6 +157,11 @@ def _ask_project(python: Path, source: Path, target: Target, files: Path) -> dic
         "DJANGO_ALLOWED_HOSTS": target.domain,
         "ALLOWED_HOSTS": target.domain,
         "DATABASE_URL": "sqlite://:memory:",
+        **{
+            name: value
+            for addon in target.addons
+            for name, value in ADDON_VARS.get(addon, {}).items()
+        },
         **target.build_env,
         "SLIPWAY_STATIC": str(files),
     }
@@ -173,7 +180,7 @@ def _ask_project(python: Path, source: Path, target: Target, files: Path) -> dic
     cause = said[-1] if said else f"exit status {done.returncode}"
     raise Refused(
         f"{target.project}/manage.py does not run in this revision: {cause}. "
-        "Variables it needs to be built go to build_env in the inventory. Mend it and run: "
+        "Variables it needs to be built go to site_build_env in the inventory. Mend it and run: "
         "invoke deploy",
         said[-DETAIL_LINES:],
     )

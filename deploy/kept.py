@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 KEPT_BUILDS = 5
@@ -35,12 +37,23 @@ def kept(path: Path, make: Callable[[Path], None], movable: bool = True) -> Path
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     else:
-        shutil.rmtree(path, ignore_errors=True)
-        make(path)
-        marker.touch()
+        with _alone(path):
+            # Another build may have made it meanwhile, for another site.
+            if not marker.exists():
+                shutil.rmtree(path, ignore_errors=True)
+                make(path)
+                marker.touch()
     _use(path)
     _forget_old(path.parent)
     return path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One build at a time makes the folder: it is made where it will be."""
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _use(path: Path) -> None:

@@ -45,6 +45,11 @@ site_deploy_keys:
 # Where the certificate authority writes to.
 site_acme_email: {email}
 """
+SITE = """\
+# Unix user, database, folder under /srv; and who owns the releases. Each site has its own.
+site_app: {app}
+site_deploy_user: deploy-{app}
+"""
 OPERATOR = """\
 # As whom Ansible logs in. The first run comes in as root and makes this account; root's log-in is
 # closed once it works.
@@ -57,7 +62,10 @@ site_operators:
 
 @dataclass(frozen=True)
 class Newcomer:
-    """What is said of the environment. ``operator`` is "" where root goes on logging in."""
+    """What is said of the environment.
+
+    ``operator`` is "" where root goes on logging in, ``app`` where the inventory's own name stays.
+    """
 
     name: str
     address: str
@@ -65,6 +73,7 @@ class Newcomer:
     email: str
     key: str
     operator: str
+    app: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,11 @@ def checked(root: Path, new: Newcomer) -> Newcomer:
             raise Refused(
                 f"{path.relative_to(root)} is there already. Take another name, or edit the file"
             )
+    if new.app and not NAME.fullmatch(new.app):
+        raise Refused(
+            f"{new.app!r} cannot name a site: use lower-case letters, digits and _, beginning with "
+            "a letter"
+        )
     if not _is_address(new.address) and not DOMAIN.fullmatch(new.address):
         raise Refused(f"{new.address!r} is no address and no host name. Write 203.0.113.10")
     for domain in new.domains:
@@ -121,8 +135,10 @@ def write(root: Path, new: Newcomer) -> None:
         "key": new.key,
         "email": new.email,
         "operator": new.operator,
+        "app": new.app,
     }
-    facts.write_text((FACTS + (OPERATOR if new.operator else "")).format(**values))
+    text = FACTS + (SITE if new.app else "") + (OPERATOR if new.operator else "")
+    facts.write_text(text.format(**values))
     hosts.write_text(HOSTS.format(**values))
 
 

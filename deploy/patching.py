@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deploy import playbook, updates
 from deploy.errors import NeedsYou, Refused
@@ -17,6 +20,18 @@ from deploy.updates import Updates
 BIN = Path(sys.executable).parent
 PLAYBOOK = "playbooks/patch.yml"
 FETCH = "apt-get --quiet --quiet update || exit\n"
+# A unit of its own holds the locks of the other sites: it says when it has them, and ends after two
+# hours should nobody end it before.
+HOLDING = "slipway-patch.service"
+HOLD = (
+    "systemd-run --quiet --collect --unit={unit} --service-type=notify "
+    "--property=NotifyAccess=all --property=TimeoutStartSec=2h --property=RuntimeMaxSec=2h "
+    "/usr/local/sbin/slipway-hold --without {app} {seconds} {who} "
+    "/bin/sh -c 'systemd-notify --ready; exec sleep infinity' || "
+    "{{ journalctl --unit={unit} --lines=3 --output=cat --no-pager | grep slipway-hold: >&2; "
+    "exit 1; }}"
+)
+WAIT_SECONDS = 3600
 
 
 def pending(root: Path, target: Target, fetch: bool) -> Updates:
@@ -28,15 +43,7 @@ def pending(root: Path, target: Target, fetch: bool) -> Updates:
     Raises:
         Refused: the host does not answer, or was never provisioned.
     """
-    inventory = ("--inventory", target.inventory, "--limit", target.name)
-    question = json.dumps({"cmd": (FETCH if fetch else "") + updates.QUESTION})
-    module = ("--module-name", "ansible.builtin.shell", "--args", question)
-    try:
-        answer = playbook.ask(root, "app", *inventory, "--become", *module)[target.name]
-    except playbook.NoAnswer as said:
-        raise Refused(
-            f"Ansible does not reach {target.name}: {said.args[-1]}", list(said.args)
-        ) from None
+    answer = _shell(root, target, (FETCH if fetch else "") + updates.QUESTION)
     if answer.get("rc") != 0:
         cause = [answer.get("msg", ""), *answer.get("stderr_lines", ())]
         raise Refused(f"{target.name} does not tell its updates: {cause[-1]}", cause)
@@ -44,6 +51,53 @@ def pending(root: Path, target: Target, fetch: bool) -> Updates:
         return updates.read(answer["stdout"])
     except ValueError as error:
         raise Refused(f"{target.name}: {error}") from None
+
+
+@contextmanager
+def deploys_kept_away(
+    root: Path, target: Target, others: Sequence[str], who: str, wait: bool
+) -> Iterator[None]:
+    """Hold the locks of the other sites of the droplet; the target's own is the caller's.
+
+    Args:
+        others: their names; without any there is nothing to hold.
+        who: what somebody who wants to deploy one of them is told.
+
+    Raises:
+        Refused: one is being deployed, and nobody waits for it.
+    """
+    if not others:
+        yield
+        return
+    seconds = WAIT_SECONDS if wait else 0
+    hold = HOLD.format(unit=HOLDING, app=target.app, seconds=seconds, who=shlex.quote(who))
+    answer = _shell(root, target, hold)
+    if answer.get("rc") != 0:
+        said = answer.get("stderr_lines") or ["no word of why"]
+        raise Refused(
+            f"Deploys of {', '.join(others)} on {target.name} cannot be kept away: {said[-1]}. "
+            "Wait for one that runs: invoke patch --wait"
+        )
+    try:
+        yield
+    finally:
+        # A reboot has ended it.
+        _shell(root, target, f"systemctl stop {HOLDING} || :")
+
+
+def _shell(root: Path, target: Target, line: str) -> dict[str, Any]:
+    """What a line of shell answers that root runs on the droplet."""
+    inventory = ("--inventory", target.inventory, "--limit", target.name)
+    module = ("--module-name", "ansible.builtin.shell", "--args", json.dumps({"cmd": line}))
+    try:
+        answer: dict[str, Any] = playbook.ask(root, "app", *inventory, "--become", *module)[
+            target.name
+        ]
+    except playbook.NoAnswer as said:
+        raise Refused(
+            f"Ansible does not reach {target.name}: {said.args[-1]}", list(said.args)
+        ) from None
+    return answer
 
 
 def install(

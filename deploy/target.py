@@ -17,6 +17,7 @@ class Target:
     ``inventory`` is the file it was read from, below the repository.
     ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own; ``root_certificate``
     is that of a private authority, or "". Times are seconds.
+    ``addons`` are the services of the site's own, such as "redis".
     ``source``, ``project`` and ``revision`` say what is deployed (:mod:`deploy.sources`).
     The droplet's own part of it is :class:`deploy.host.site.Site`.
     """
@@ -39,6 +40,7 @@ class Target:
     revision: str
     build_env: Mapping[str, str]
     extra_packages: tuple[str, ...]
+    addons: tuple[str, ...]
     inventory: str
 
 
@@ -55,5 +57,6 @@ def parse(name: str, values: Mapping[str, Any], inventory: str) -> Target:
             f"deploy_target of {name} lacks {', '.join(missing)}. See inventory/group_vars/all.yml"
         )
     known = {key: values[key] for key in keys}
-    known |= {"port": int(known["port"]), "extra_packages": tuple(known["extra_packages"])}
+    known |= {key: tuple(known[key]) for key in ("extra_packages", "addons")}
+    known["port"] = int(known["port"])
     return Target(name=name, inventory=inventory, **known)

@@ -25,6 +25,7 @@ from deploy.newcomer import Finding, Newcomer
         "domain": "domain of the site; may be given several times, the first is where it is",
         "email": "where the certificate authority writes to; default: git's user.email",
         "key": "file with your public SSH key; default: the one in ~/.ssh",
+        "app": "name of the site, where it is not the inventory's: a second site on a droplet",
         "operator": "name of your account on the server; default: the one you have here",
     },
 )
@@ -35,12 +36,14 @@ def new(
     domain: list[str] | None = None,
     email: str = "",
     key: str = "",
+    app: str = "",
     operator: str = "",
     json: bool = False,
 ) -> None:
     """Write the inventory of a new host, and look at its DNS, SSH and host key.
 
     Example: invoke new production --host 203.0.113.10 --domain library.example.org
+    A second site on it: invoke new shop --app shop --host 203.0.113.10 --domain shop.example.org
     """
     if not host or not domain:
         raise Refused(
@@ -57,6 +60,7 @@ def new(
             email=email or _git_email(),
             key="",
             operator=operator or ("" if me == "root" else me),
+            app=app,
         ),
     )
     public = _key(Path(key)) if key else newcomer.public_key(Path.home() / ".ssh")

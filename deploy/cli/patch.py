@@ -52,8 +52,12 @@ def patch(
         _confirm(target.name)
     # Deploys stay out until it is done, and it waits for none without --wait.
     with questions.locked(Request(ROOT, target, "invoke patch", wait=wait), console) as facts:
-        deployed = facts["current"] is not None
-        patching.install(ROOT, target, chosen, reboot, deployed)
+        if facts["others"]:
+            console.note(f"deploys of {', '.join(facts['others'])} are kept away as well")
+        who = f"invoke patch of {target.app}"
+        with patching.deploys_kept_away(ROOT, target, facts["others"], who, wait):
+            deployed = facts["current"] is not None
+            patching.install(ROOT, target, chosen, reboot, deployed)
     left = patching.pending(ROOT, target, fetch=False)
     told = [f"{len(chosen)} packages upgraded", *_left(left)]
     console.result("\n".join(told), {**plan, "changed": True, "left": _facts(left, (), False)})

@@ -30,7 +30,7 @@ def status(
 ) -> None:
     """Is the site well? One screen, and exit code 1 when it is not: invoke status --watch
 
-    What is live and by whom, processes, certificate, restore point, disk, memory, updates.
+    What is live and by whom, processes, certificate, restore point, disk, memory, add-ons, updates.
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke status")
     if watch:
@@ -79,6 +79,8 @@ def _table(found: dict[str, Any]) -> Table:
     table.add_row("memory", _of(found["memory"]["available"], found["memory"]["total"]))
     if database and database["bytes"]:
         table.add_row("database", size(database["bytes"]))
+    for addon in found["addons"]:
+        table.add_row(addon["name"], f"{addon['state']}, {size(addon['memory'])}")
     table.add_row("updates", _updates(found))
     return table
 

@@ -42,6 +42,23 @@ def processes(ctx: Context) -> list[dict[str, Any]]:
     return sorted(found, key=lambda entry: (not entry["live"], entry["process"] != "web"))
 
 
+def addons(ctx: Context) -> list[dict[str, Any]]:
+    """The services of the site's own: ``name``, ``state``, ``up``, ``memory`` in bytes."""
+    found = []
+    for name in ctx.site.addons:
+        unit = f"{ctx.site.app}-{name}.service"
+        shown = subprocess.run(
+            ("systemctl", "show", f"--property={','.join(PROPERTIES)}", unit),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        entry = _entry(ctx.site.app, blocks(shown)[0], None, time.monotonic())
+        up = entry["state"].startswith(f"{ACTIVE}/")
+        found.append({"name": name, "state": entry["state"], "up": up, "memory": entry["memory"]})
+    return found
+
+
 def blocks(shown: str) -> list[dict[str, str]]:
     """What `systemctl show` says of several units: name -> value for each."""
     units = (block.splitlines() for block in shown.strip().split("\n\n"))

@@ -14,6 +14,7 @@ from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.plan import named
 from deploy.host.release import Release, current_id, read, read_all
+from deploy.host.site import others
 
 
 def releases(ctx: Context) -> list[dict[str, Any]]:
@@ -59,6 +60,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "now": datetime.now(UTC).timestamp(),
         "certificate": certificates.shown(ctx.site.domain),
         "maintenance": maintenance.facts(ctx.layout),
+        "others": others(ctx.site.app),
     }
 
 

@@ -18,7 +18,8 @@ class Site:
 
     ``bake_error_share`` is how much larger the share of 5xx answers (0 to 1) may be than with the
     release before; ``keep_warm`` lets that one run on until the next deploy; ``processes`` are
-    what runs of the Procfile beside web: ``worker``, ``worker.2``; ``workers`` are Gunicorn's.
+    what runs of the Procfile beside web: ``worker``, ``worker.2``; ``workers`` are Gunicorn's;
+    ``addons`` are the services of the site's own.
     """
 
     app: str
@@ -37,6 +38,7 @@ class Site:
     min_free_mb: int
     processes: tuple[str, ...]
     workers: int
+    addons: tuple[str, ...]
 
     @property
     def layout(self) -> Layout:
@@ -53,6 +55,11 @@ class Site:
     @property
     def manage_helper(self) -> tuple[str, ...]:
         return ("sudo", "-n", f"/usr/local/sbin/{self.app}-manage")
+
+
+def others(app: str, folder: Path = CONFIG_FOLDER) -> list[str]:
+    """The apps that this droplet serves beside this one."""
+    return sorted(path.stem for path in folder.glob("*.json") if path.stem != app)
 
 
 def load(app: str, folder: Path = CONFIG_FOLDER) -> Site:
@@ -77,5 +84,5 @@ def load(app: str, folder: Path = CONFIG_FOLDER) -> Site:
     if missing:
         raise Refused(f"{path} lacks {', '.join(missing)}. Run: ansible-playbook site.yml")
     known = {field.name: values[field.name] for field in fields(Site)}
-    sequences = {key: tuple(known[key]) for key in ("pages", "processes")}
+    sequences = {key: tuple(known[key]) for key in ("pages", "processes", "addons")}
     return Site(**{**known, **sequences})

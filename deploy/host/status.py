@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from deploy.host import audit, baking, certificates, lock, maintenance, restorin
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import SlipwayError
-from deploy.host.processes import ACTIVE, processes
+from deploy.host.processes import ACTIVE, addons, processes
 from deploy.host.procfile import process_type
 from deploy.host.project import ask
 from deploy.host.release import Release, current_id, read, read_all
+from deploy.host.site import others
 
 # Shares that are free. With less, PostgreSQL or the next release may not find room soon.
 DISK_LOW = 0.1
@@ -42,12 +43,13 @@ def status(ctx: Context) -> dict[str, Any]:
         "deploying": lock.holder(ctx.layout.lock),
         "maintenance": maintenance.facts(ctx.layout),
         "processes": processes(ctx),
-        "failed_units": _failed_units(),
+        "failed_units": _failed_units(others(ctx.site.app)),
         "certificate": _certificate(ctx),
         "restore_point": _restore_point(ctx),
         "disk": {"free": disk.free, "total": disk.total},
         "memory": _memory(),
         "database": _database(ctx, release),
+        "addons": addons(ctx),
         "security_updates": [str(upgrade) for upgrade in upgrades.pending() if upgrade.security],
         "reboot_pending": upgrades.REBOOT.exists(),
     }
@@ -81,6 +83,9 @@ def problems(found: Mapping[str, Any]) -> Iterator[str]:
     database = found["database"]
     if database and database.get("problem"):
         yield f"the database does not answer: {database['problem']}"
+    for addon in found["addons"]:
+        if not addon["up"]:
+            yield f"{addon['name']} is {addon['state']}. Run: {PLAYBOOK}"
 
 
 def _runs(entry: Mapping[str, Any]) -> bool:
@@ -116,11 +121,12 @@ def _memory() -> dict[str, int]:
     }
 
 
-def _failed_units() -> list[str]:
-    """Units of the droplet that ended badly, such as a renewal of the certificate."""
+def _failed_units(others: Container[str]) -> list[str]:
+    """Units that ended badly, such as a renewal of the certificate: not those of other sites."""
     argv = ("systemctl", "list-units", "--failed", "--plain", "--no-legend")
     listed = subprocess.run(argv, capture_output=True, text=True).stdout
-    return [line.split()[0] for line in listed.splitlines()]
+    names = [line.split()[0] for line in listed.splitlines()]
+    return [name for name in names if name.partition("-")[0] not in others]
 
 
 def _database(ctx: Context, release: Release | None) -> dict[str, Any] | None:

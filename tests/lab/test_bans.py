@@ -39,7 +39,7 @@ def test_who_guesses_passwords_of_the_site_is_shut_out(debian13: Site, attacker:
     assert attacker.ssh(f"{curl} {page}").code == 0
     form = f"{curl} --data 'username=a&password=b' {page}accounts/login/"
     attacker.ssh(f"for i in $(seq {FORMS}); do {form}; done")
-    until_banned(debian13, "slipway-login", attacker.address)
+    until_banned(debian13, "locallibrary-login", attacker.address)
     assert attacker.ssh(f"{curl} {page}").code != 0
     # Everybody else is served, and the same address by what it did not abuse.
     assert debian13.get().status == 200

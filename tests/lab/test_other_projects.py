@@ -8,75 +8,13 @@ import pytest
 import yaml
 
 from tests.lab.inventories import hosts
+from tests.lab.projects import TINY, write
 from tests.lab.roles import play
 from tests.lab.site import Site
 
 ENVIRONMENT = "tiny"
 FILE = "/srv/locallibrary/data/db.sqlite3"
 DBSHELL = "python manage.py dbshell"
-FILES = {
-    "manage.py": """\
-import os
-import sys
-
-from django.core.management import execute_from_command_line
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tiny.settings")
-execute_from_command_line(sys.argv)
-""",
-    "requirements.txt": "Django~=5.2.0\ndj-database-url\n",
-    "Procfile": "web: gunicorn --worker-class asgi --bind 0.0.0.0:$PORT tiny.asgi:application\n",
-    "runtime.txt": "python-3.11.9\n",
-    "tiny/__init__.py": "",
-    "tiny/asgi.py": """\
-import os
-
-from django.core.asgi import get_asgi_application
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tiny.settings")
-application = get_asgi_application()
-""",
-    "tiny/urls.py": """\
-from django.http import HttpResponse
-from django.urls import path
-
-
-async def hello(request):
-    return HttpResponse(f"tiny says hello to {type(request).__name__}")
-
-
-urlpatterns = [path("", hello), path("readyz", hello)]
-""",
-    "tiny/settings.py": """\
-import os
-from pathlib import Path
-
-import dj_database_url
-
-BASE_DIR = Path(__file__).parent.parent
-SECRET_KEY = os.environ["SECRET_KEY"]
-DEBUG = False
-ALLOWED_HOSTS = os.environ["ALLOWED_HOSTS"].split(",")
-ROOT_URLCONF = "tiny.urls"
-ASGI_APPLICATION = "tiny.asgi.application"
-DATABASES = {"default": dj_database_url.config()}
-INSTALLED_APPS = ["django.contrib.staticfiles"]
-MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-]
-STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_SSL_REDIRECT = True
-SECURE_HSTS_SECONDS = 31536000
-SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-SECURE_HSTS_PRELOAD = True
-CSRF_COOKIE_SECURE = True
-""",
-}
 
 
 # A database that Django itself fills, and what a later revision adds to it.
@@ -87,10 +25,7 @@ SITES = f'SITE_ID = 1\nINSTALLED_APPS = ["django.contrib.sites", *{USERS}]\n'
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A folder with the project; no repository."""
-    for name, text in FILES.items():
-        path = tmp_path / "tiny" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    write(tmp_path / "tiny", TINY)
     return tmp_path / "tiny"
 
 

@@ -41,7 +41,7 @@ def test_a_port_of_one_s_own_is_named_as_ssh_keygen_wants_it() -> None:
 
 
 def test_without_operators_root_stays() -> None:
-    assert value("ssh", "ssh_allow_users") == ["root", "deploy"]
+    assert value("ssh", "ssh_allow_users") == ["root"]
     assert value("ssh", "ssh_permit_root_login") == "prohibit-password"
     assert "ALL=" not in render("operators", "sudoers.j2")
 
@@ -50,10 +50,10 @@ def test_with_operators_root_goes() -> None:
     site: dict[str, Any] = {"site_operators": {"ada": ["ssh-ed25519 A"], "ben": ["ssh-ed25519 B"]}}
     # Not while the run is still root's, on its first day.
     first = {**site, "ansible_user": "root"}
-    assert value("ssh", "ssh_allow_users", **first) == ["ada", "ben", "root", "deploy"]
+    assert value("ssh", "ssh_allow_users", **first) == ["ada", "ben", "root"]
     assert value("ssh", "ssh_permit_root_login", **first) == "prohibit-password"
     site["ansible_user"] = "ada"
-    assert value("ssh", "ssh_allow_users", **site) == ["ada", "ben", "deploy"]
+    assert value("ssh", "ssh_allow_users", **site) == ["ada", "ben"]
     assert value("ssh", "ssh_permit_root_login", **site) == "no"
     rules = render("operators", "sudoers.j2", **site)
     assert "ada ALL=(ALL:ALL) NOPASSWD: ALL\nben ALL=(ALL:ALL) NOPASSWD: ALL\n" in rules
@@ -73,7 +73,9 @@ def test_the_guard_does_nothing_when_the_check_fails() -> None:
     assert subprocess.run(argv).returncode == 3
 
 
-FAILED_LOGIN = '"POST /accounts/login/ HTTP/2.0" 200 1852 0.002s 974e 2026-6b1c061 "-" "curl"'
+FAILED_LOGIN = (
+    '"POST /accounts/login/ HTTP/2.0" 200 1852 0.002s 974e library.example.org 2026-6b1c061 "-" "c"'
+)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,8 @@ FAILED_LOGIN = '"POST /accounts/login/ HTTP/2.0" 200 1852 0.002s 974e 2026-6b1c0
         (f"203.0.113.9 [] {FAILED_LOGIN.replace(' 200 ', ' 302 ')}", False),
         (f"203.0.113.9 [] {FAILED_LOGIN.replace('POST', 'GET')}", False),
         (f"203.0.113.9 [] {FAILED_LOGIN.replace('accounts/login', 'books/add')}", False),
+        # Another site on the droplet has a jail of its own.
+        (f"203.0.113.9 [] {FAILED_LOGIN.replace('library.', 'shop.')}", False),
         # Words of a visitor's own are no failure of anybody.
         (
             '203.0.113.9 [] "GET / HTTP/2.0" 200 1 0s - - "POST /accounts/login/ HTTP/1.1" "x"',
@@ -95,7 +99,7 @@ FAILED_LOGIN = '"POST /accounts/login/ HTTP/2.0" 200 1852 0.002s 974e 2026-6b1c0
     ],
 )
 def test_what_counts_as_a_failed_log_in(line: str, counts: bool) -> None:
-    (rule,) = re.findall(r"^failregex = (.*)$", render("fail2ban", "slipway-login.conf.j2"), re.M)
+    (rule,) = re.findall(r"^failregex = (.*)$", render("fail2ban", "login.conf.j2"), re.M)
     # fail2ban's own word for an address, without its names.
     assert bool(re.search(rule.replace("<ADDR>", r"[0-9a-f.:]+"), line)) is counts
 
@@ -104,5 +108,6 @@ def test_a_jail_can_be_left_out_and_addresses_too() -> None:
     changes = {"fail2ban_login_failures": 0, "fail2ban_ignore": ["203.0.113.77"]}
     text = render("fail2ban", "jail.local.j2", **changes)
     assert "ignoreip = 127.0.0.1/8 ::1 203.0.113.77\n" in text
-    assert "[slipway-login]\nenabled = false\n" in text
     assert "[sshd]\nenabled = true\n" in text
+    jail = render("fail2ban", "login.local.j2", **changes)
+    assert "[locallibrary-login]\nenabled = false\nfilter = locallibrary-login\n" in jail

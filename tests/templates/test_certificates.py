@@ -79,14 +79,35 @@ def test_a_certificate_of_one_s_own_is_nobody_s_to_renew() -> None:
     assert value("tls", "__tls_hook") == value("acme", "__acme_hook")
 
 
-def test_a_failed_renewal_is_told_to_whom_the_inventory_names(tmp_path: Path) -> None:
-    (tmp_path / "live").mkdir()
-    (tmp_path / "live" / "fullchain.pem").write_text(CHAIN)
+LIVE = "  /etc/letsencrypt/live/{name}/fullchain.pem (failure)\n"
+
+
+def alert(folder: Path, said: str) -> subprocess.CompletedProcess[str]:
+    """What the site's alert tells when certbot has said something and failed."""
+    (folder / "live").mkdir()
+    (folder / "live" / "fullchain.pem").write_text(CHAIN)
+    facts = {"tls_dir": str(folder), "tls_alert_command": f"cat >{folder / 'told'}"}
+    script = folder / "alert"
+    script.write_text(render("tls", "alert.j2", **facts))
+    return subprocess.run(["sh", str(script)], input=said, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "Temporary failure in name resolution\n", LIVE.format(name="locallibrary")],
+    ids=["nothing", "no certificate is named", "its own"],
+)
+def test_a_failed_renewal_is_told_to_whom_the_inventory_names(tmp_path: Path, said: str) -> None:
+    done = alert(tmp_path, said)
     told = tmp_path / "told"
-    facts = {"tls_dir": str(tmp_path), "tls_alert_command": f"cat >{told}"}
-    script = render("tls", "certbot-alert.j2", **facts)
-    done = subprocess.run(["sh"], input=script, capture_output=True, text=True)
     assert done.returncode == 0, done
     # systemd takes the 3 for the priority of an error.
     assert done.stdout == f"<3>{told.read_text()}"
     assert "The certificate of library.example.org was not renewed; it ends on" in done.stdout
+
+
+def test_the_certificate_of_another_site_is_that_site_s_to_tell_of(tmp_path: Path) -> None:
+    said = LIVE.format(name="shop") + LIVE.format(name="locallibrary2")
+    done = alert(tmp_path, said)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert not (tmp_path / "told").exists()

@@ -181,3 +181,45 @@ def test_what_no_process_takes_is_named_without_its_value(
     assert "Z holds a NUL" in answer["msg"]
     assert "hid" not in answer["msg"]
     assert not list(tmp_path.iterdir())
+
+
+URL = {"REDIS_URL": "redis://:{secret}@127.128.0.1:6379/0"}
+
+
+def test_a_template_is_filled_with_a_secret_that_outlives_every_rotation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release that is bound to an older version still gets in where the secret is asked for."""
+    assert run(tmp_path, capsys, {}, templates=URL)["changed"]
+    secret = (tmp_path / "generated.REDIS_URL").read_text()
+    assert len(secret) >= 50
+    url = written(tmp_path)["REDIS_URL"]
+    assert url == f"redis://:{secret}@127.128.0.1:6379/0"
+    assert not run(tmp_path, capsys, {}, templates=URL)["changed"]
+    assert run(tmp_path, capsys, {}, templates=URL, rotate=True)["changed"]
+    assert written(tmp_path)["REDIS_URL"] == url
+    # Taken from the inventory and put back: the service still has the same password.
+    run(tmp_path, capsys, {})
+    assert "REDIS_URL" not in written(tmp_path)
+    run(tmp_path, capsys, {}, templates=URL)
+    assert written(tmp_path)["REDIS_URL"] == url
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_given_value_wins_over_a_template_and_the_service_has_its_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, capsys, {"REDIS_URL": "redis://elsewhere"}, templates=URL)
+    assert written(tmp_path)["REDIS_URL"] == "redis://elsewhere"
+    assert (tmp_path / "generated.REDIS_URL").exists()
+
+
+def test_a_check_makes_no_secret_for_a_template(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path, capsys, {})
+    before = sorted(tmp_path.iterdir())
+    answer = run(tmp_path, capsys, {}, check=True, templates=URL)
+    assert answer["changed"]
+    assert "a new REDIS_URL" in answer["diff"]["after"]
+    assert sorted(tmp_path.iterdir()) == before

@@ -40,7 +40,7 @@ def sudoers(**changes: Any) -> list[str]:
 def test_sudo_asks_for_a_terminal_except_of_programs(tmp_path: Path) -> None:
     lines = sudoers()
     assert "Defaults requiretty" in lines
-    for who in ("%sudo", "root", "deploy"):
+    for who in ("%sudo", "root"):
         assert f"Defaults:{who} !requiretty, !noexec, umask=0022" in lines
     if visudo := shutil.which("visudo"):
         file = tmp_path / "sudoers"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +36,9 @@ MODERN_KEX = {
 
 def test_sudoers_allows_two_programs_and_nothing_else(tmp_path: Path) -> None:
     text = render("app", "sudoers.j2")
-    (rule,) = [line for line in text.splitlines() if line and not line.startswith("#")]
+    defaults, rule = [line for line in text.splitlines() if line and not line.startswith("#")]
+    # Fabric gives the two no terminal, and they start other programs.
+    assert defaults == "Defaults:deploy !requiretty, !noexec, umask=0022"
     assert rule == (
         "deploy ALL=(root) NOPASSWD: "
         "/usr/local/sbin/locallibrary-unit, /usr/local/sbin/locallibrary-manage"
@@ -56,13 +59,25 @@ def test_ssh_takes_keys_only_and_paramiko_s_exchange() -> None:
     config = sshd()
     assert config["AuthenticationMethods"] == "publickey"
     assert config["PasswordAuthentication"] == "no"
-    assert config["AllowUsers"] == "root deploy"
+    assert config["AllowUsers"] == "root"
     assert config["PermitRootLogin"] == "prohibit-password"
     exchanges = config["KexAlgorithms"].split(",")
     assert "curve25519-sha256" in exchanges
     # What this OpenSSH does not know would make it refuse the file; what is weak is never offered.
     assert "sntrup761x25519-sha512" not in exchanges
     assert "diffie-hellman-group1-sha1" not in exchanges
+
+
+def test_each_site_lets_its_deploy_user_in_by_a_file_of_its_own() -> None:
+    assert render("ssh", "site.conf.j2").splitlines()[-1] == "AllowUsers deploy"
+    (task,) = [
+        task
+        for task in yaml.safe_load((ROOT / "roles/ssh/tasks/configure.yml").read_text())
+        if "host_files" in task
+    ]
+    assert task["host_files"]["files"][0]["path"] == (
+        "/etc/ssh/sshd_config.d/{{ ssh_site }}-deploy.conf"
+    )
 
 
 def test_a_dead_client_is_noticed_within_fifteen_seconds() -> None:
@@ -176,7 +191,7 @@ def test_nobody_connects_to_postgres_but_over_the_socket() -> None:
     rules = [line.split() for line in lines if line and not line.startswith("#")]
     assert rules == [
         ["local", "all", "postgres", "peer"],
-        ["local", "locallibrary", "locallibrary", "peer"],
+        ["local", "sameuser", "all", "peer"],
     ]
 
 
@@ -317,7 +332,7 @@ def helper(tmp_path: Path, name: str, *args: str) -> subprocess.CompletedProcess
         ("app", "unit.j2"),
         ("app", "manage.j2"),
         ("tls", "deploy-hook.j2"),
-        ("tls", "certbot-alert.j2"),
+        ("tls", "alert.j2"),
     ],
 )
 def test_scripts_are_posix_shell(role: str, template: str) -> None:

@@ -268,30 +268,68 @@ def test_the_policy_is_enforced_or_not_sent_where_the_inventory_says_so() -> Non
 
 
 def test_log_ins_are_limited_for_each_address() -> None:
-    http = server()
-    chosen = http.block("map", "$request_method $uri", "$login_visitor").directives
-    assert ("POST /admin/login/", "$visitor") in chosen
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW))
+    chosen = tree.block("map", "$request_method $uri", "$locallibrary_limit1").directives
+    assert ("POST /admin/login/", "$locallibrary_visitor") in chosen
     assert ("default", "") in chosen
-    zone = ("$login_visitor", "zone=login:10m", "rate=10r/m")
-    assert zone in http.values("limit_req_zone")
+    zone = ("$locallibrary_limit1", "zone=locallibrary-login:10m", "rate=10r/m")
+    assert zone in tree.values("limit_req_zone")
     _, https = site()
     pages = https.block("location", "/")
-    assert ("zone=login", "burst=10", "nodelay") in pages.values("limit_req")
-    assert ("zone=pages", "burst=100", "nodelay") in pages.values("limit_req")
-    assert pages.values("limit_conn") == [("connections", "50")]
+    assert ("zone=locallibrary-login", "burst=10", "nodelay") in pages.values("limit_req")
+    assert ("zone=locallibrary-pages", "burst=100", "nodelay") in pages.values("limit_req")
+    assert pages.values("limit_conn") == [("locallibrary-connections", "50")]
     # Files are cheap: a page with a hundred pictures is one page.
     static = https.block("location", "^~", "/static/")
     assert static.values("limit_req") == static.values("limit_conn") == []
 
 
 def test_some_addresses_have_no_limit() -> None:
-    http = server(nginx_unlimited_addresses=["192.0.2.0/24"])
-    geo = http.block("geo", "$limited").directives
+    facts = {"nginx_unlimited_addresses": ["192.0.2.0/24"]}
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW, **facts))
+    geo = tree.block("geo", "$locallibrary_limited").directives
     assert ("192.0.2.0/24", "0") in geo
     assert ("127.0.0.0/8", "0") in geo
     assert ("default", "1") in geo
     # An empty key is one that Nginx does not count.
-    assert ("default", "") in http.block("map", "$limited", "$visitor").directives
+    visitor = tree.block("map", "$locallibrary_limited", "$locallibrary_visitor")
+    assert ("default", "") in visitor.directives
+
+
+SHOP = {
+    "site_app": "shop",
+    "site_domains": ["shop.example.org"],
+    "nginx_page_rate": "5r/s",
+    "nginx_limits": [{"name": "pay", "method": "POST", "paths": ["/"], "rate": "1r/s", "burst": 1}],
+    "nginx_unlimited_addresses": ["192.0.2.0/24"],
+    "nginx_csp": "",
+    "nginx_client_max_body_size": "200m",
+    "nginx_health_paths": ["/up"],
+}
+
+
+def test_nothing_of_a_site_is_in_the_file_that_all_share() -> None:
+    assert render("nginx", "nginx.conf.j2", __nginx_said=NEW) == render(
+        "nginx", "nginx.conf.j2", __nginx_said=NEW, **SHOP
+    )
+
+
+def test_two_sites_have_no_variable_zone_or_upstream_in_common() -> None:
+    def names(**changes: Any) -> set[str]:
+        tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW, **changes))
+        made = {block.words[-1] for block in tree.blocks if block.words[0] in ("map", "geo")}
+        upstreams = {block.words[1] for block in tree.blocks if block.words[0] == "upstream"}
+        zones = {
+            word.split(":")[0]
+            for directive in ("limit_req_zone", "limit_conn_zone")
+            for words in tree.values(directive)
+            for word in words
+            if word.startswith("zone=")
+        }
+        return made | upstreams | zones
+
+    assert len(names()) > 10
+    assert names() & names(**SHOP) == set()
 
 
 @pytest.mark.parametrize("said", [NEW, OLD])

@@ -140,6 +140,7 @@ def test_nothing_is_found_wrong_with_a_right_inventory() -> None:
         app_config_vars={"EMAIL_HOST": "mail.example.org"},
         __preflight_defined=list(SITE),
         __preflight_df={"stdout_lines": ["Avail", "20480"]},
+        __preflight_there={"stdout": "root:x:0:0:root:/root:/bin/bash\n\n"},
     )
     assert found == []
 

@@ -103,13 +103,15 @@ def test_postgres_comes_back_by_itself() -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize("outbound", [[], ["any"]])
-def test_exposure(tmp_path: Path, outbound: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("outbound", "addons"), [([], []), (["any"], []), ([], ["redis"]), (["any"], ["redis"])]
+)
+def test_exposure(tmp_path: Path, outbound: list[str], addons: list[str]) -> None:
     unit = tmp_path / "locallibrary-web@.service"
-    unit.write_text(render("app", "web@.service.j2", app_outbound=outbound))
+    unit.write_text(render("app", "web@.service.j2", app_outbound=outbound, site_addons=addons))
     (tmp_path / "locallibrary-web@.socket").write_text(render("app", "web@.socket.j2"))
     # The threshold is ten times the exposure level that the table ends with.
-    threshold = 15 if outbound else 5
+    threshold = 15 if outbound or addons else 5
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", f"--threshold={threshold}", str(unit)],
         capture_output=True,

@@ -176,6 +176,21 @@ def test_drift_names_each_of_many_files() -> None:
     assert (check.control, check.problem) == ("/etc/b", "differs")
 
 
+def test_drift_leaves_the_files_of_another_site_to_its_own_audit() -> None:
+    of_another_site = drift.of_another_site
+    for path in (
+        "/etc/nginx/conf.d/shop.conf",
+        "/etc/sudoers.d/shop-deploy",
+        "/usr/local/sbin/shop-unit",
+        "/etc/systemd/system/shop-web@.socket",
+        "/etc/systemd/system/slipway-shop.slice",
+    ):
+        assert of_another_site(path, {"shop"}), path
+        assert not of_another_site(path, {"sho", "op"}), path
+        assert not of_another_site(path, set()), path
+    assert not of_another_site("/etc/systemd/system/slipway-shopping.slice", {"shop"})
+
+
 def test_drift_without_a_file_is_named_by_its_task_and_a_loop_by_its_rounds() -> None:
     stopped = {"changed": True, "status": {}}
     mode = {

@@ -1,6 +1,8 @@
 """The pieces of a build that need neither Django nor a network."""
 
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,21 @@ def test_a_kept_folder_is_whole_or_not_there(tmp_path: Path, movable: bool) -> N
         assert {"half", "whole"} <= {p.name for p in path.iterdir()}
     assert len(made) == 2
     assert path.stat().st_mode & 0o777 == 0o755
+
+
+def test_two_sites_that_are_built_at_once_make_a_folder_once(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        made.append(folder)
+        time.sleep(0.2)
+        assert folder.is_dir(), "somebody took it away"
+
+    with ThreadPoolExecutor(2) as pool:
+        builds = [pool.submit(kept.kept, tmp_path / "venv", make, False) for _ in range(2)]
+    assert {build.result() for build in builds} == {tmp_path / "venv"}
+    assert made == [tmp_path / "venv"]
 
 
 def test_only_the_builds_used_last_are_kept(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ SITE = Site(
     min_free_mb=1,
     processes=(),
     workers=2,
+    addons=(),
 )
 UP = UnitState("active", "running", restarts=0, main_pid=100, result="success")
 

@@ -82,6 +82,15 @@ def test_it_leaves_the_command_alone_when_a_deploy_does_not_end(sites: list[Path
     assert ran.exists()
 
 
+def test_it_leaves_the_lock_that_its_caller_holds(sites: list[Path]) -> None:
+    with sites[0].open() as mine:
+        fcntl.flock(mine, fcntl.LOCK_EX)
+        program = sites[0].parents[1] / "slipway-hold"
+        assert hold(sites, 0, "/bin/true").returncode == 1
+        argv = (sys.executable, program, "--without", "one", "0", "A patch", "/bin/true")
+        assert subprocess.run(argv).returncode == 0
+
+
 @pytest.mark.parametrize("kind", ["link", "fifo"])
 def test_root_follows_nothing_that_the_deploy_user_could_put_there(
     sites: list[Path], kind: str

@@ -29,6 +29,7 @@ FACTS: dict[str, object] = {
     "revision": "",
     "build_env": {"NODE_ENV": "production"},
     "extra_packages": [],
+    "addons": [],
     "keep_releases": 5,
 }
 ONE = "app:\n  hosts:\n    web1:\n      ansible_host: 203.0.113.10\n"

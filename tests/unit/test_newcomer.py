@@ -19,6 +19,7 @@ SHOP = Newcomer(
     email="you@example.org",
     key="ssh-ed25519 AAAA you@example.org",
     operator="ada",
+    app="",
 )
 
 
@@ -48,6 +49,12 @@ def test_both_files_say_what_was_said(root: Path, operator: str) -> None:
     assert facts == said
 
 
+def test_a_second_site_gets_a_name_and_a_deploy_user_of_its_own(root: Path) -> None:
+    newcomer.write(root, replace(SHOP, app="bazaar"))
+    facts = yaml.safe_load(newcomer.paths(root, "shop")[1].read_text())
+    assert (facts["site_app"], facts["site_deploy_user"]) == ("bazaar", "deploy-bazaar")
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -58,6 +65,7 @@ def test_both_files_say_what_was_said(root: Path, operator: str) -> None:
         ({"domains": ("shop",)}, "'shop' is no domain"),
         ({"domains": ("203.0.113.10",)}, "'203.0.113.10' is no domain"),
         ({"email": ""}, "--email you@example.org"),
+        ({"app": "my-shop"}, "'my-shop' cannot name a site"),
     ],
 )
 def test_what_cannot_be(root: Path, wrong: dict[str, object], says: str) -> None:

@@ -48,9 +48,13 @@ WELL: dict[str, Any] = {
     "disk": {"free": 50, "total": 100},
     "memory": {"available": 50, "total": 100},
     "database": {"bytes": 8_000_000},
+    "addons": [],
     "security_updates": [],
     "reboot_pending": False,
 }
+
+
+REDIS = {"name": "redis", "state": "active/running", "up": True, "memory": 5_000_000}
 
 
 def changed(**facts: Any) -> dict[str, Any]:
@@ -87,6 +91,10 @@ def certificate(**facts: Any) -> dict[str, Any]:
         (changed(disk={"free": 9, "total": 100}), "less than 10% of the disk is left"),
         (changed(memory={"available": 4, "total": 100}), "less than 5% of the memory is left"),
         (changed(database={"bytes": None, "problem": "refused"}), "does not answer: refused"),
+        (
+            changed(addons=[{**REDIS, "up": False}]),
+            "redis is active/running. Run: ansible-playbook",
+        ),
     ],
 )
 def test_what_is_not_well_comes_with_the_next_command(found: dict[str, Any], told: str) -> None:
@@ -99,6 +107,7 @@ def test_a_site_that_is_well_has_no_problems() -> None:
     # Updates come by themselves, and maintenance is somebody's decision.
     waiting = changed(security_updates=["libssl3 1 -> 2"], reboot_pending=True)
     assert list(problems(waiting)) == []
+    assert list(problems(changed(addons=[REDIS]))) == []
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -119,4 +128,6 @@ def test_the_screen_says_who_deployed_and_what_waits() -> None:
     told = shown(changed(security_updates=["libssl3 1 -> 2"], reboot_pending=True))
     assert "Let readers renew" in told
     assert "by ada@desk" in told
+    assert "redis" not in told
+    assert "active/running, 5.0 MB" in shown(changed(addons=[REDIS]))
     assert "1 security update waits: invoke patch, and a reboot: invoke patch --reboot" in told

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -34,6 +34,13 @@ options:
     type: list
     elements: str
     default: []
+  templates:
+    description:
+      - Config vars by name whose text has C({secret}) in it. That is a random value which is made
+        on this host once, kept in C(generated.<name>) beside the versions, and never made anew,
+        because a service that reads it there goes on with it. O(values) win.
+    type: dict
+    default: {}
   rotate:
     description: Whether the values of O(generate) are made anew.
     type: bool
@@ -66,6 +73,7 @@ version:
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SECRET_BYTES = 48
+SECRET = "{secret}"
 DAY_SECONDS = 86400
 
 
@@ -111,9 +119,19 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def _secret(folder: Path, name: str) -> Path:
+    """Where the random value of a name is kept."""
+    return folder / f"generated.{name}"
+
+
+def _missing(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of the names that have no random value yet."""
+    return [name for name in names if not _secret(folder, name).exists()]
+
+
 def _rotate(folder: Path, name: str, keep: bool) -> None:
     """Make the value of a name anew. Its present one becomes the fallback, written first."""
-    secret, fallback = folder / f"generated.{name}", folder / f"generated.{name}_FALLBACKS"
+    secret, fallback = _secret(folder, name), _secret(folder, f"{name}_FALLBACKS")
     if keep and secret.exists():
         _write(fallback, secret.read_text())
     else:
@@ -123,10 +141,21 @@ def _rotate(folder: Path, name: str, keep: bool) -> None:
 
 def _fallback(folder: Path, name: str, days: int) -> dict[str, str]:
     """The config var with the value before the present one, as long as it counts."""
-    path = folder / f"generated.{name}_FALLBACKS"
+    path = _secret(folder, f"{name}_FALLBACKS")
     if not path.exists() or time.time() - path.stat().st_mtime > days * DAY_SECONDS:
         return {}
     return {f"{name}_FALLBACKS": path.read_text()}
+
+
+def _filled(folder: Path, templates: Mapping[str, str]) -> dict[str, str]:
+    """The config vars with a secret in their text, each made where it is not there yet."""
+    values = {}
+    for name, text in templates.items():
+        secret = _secret(folder, name)
+        if not secret.exists():
+            _write(secret, secrets.token_urlsafe(SECRET_BYTES))
+        values[name] = text.replace(SECRET, secret.read_text())
+    return values
 
 
 def _link(link: Path, target: str) -> None:
@@ -141,6 +170,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "values": {"type": "dict", "required": True, "no_log": True},
             "generate": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "templates": {"type": "dict", "default": {}},
             "rotate": {"type": "bool", "default": False},
             "fallback_days": {"type": "int", "default": 14},
         },
@@ -155,19 +185,23 @@ def main() -> None:
     link = folder / "current"
     before = link.readlink().stem if link.is_symlink() else "none"
 
-    for name in module.params["generate"]:
-        if name in values:
-            continue
-        secret = folder / f"generated.{name}"
-        if module.params["rotate"] or not secret.exists():
-            if module.check_mode:
-                module.exit_json(
-                    changed=True,
-                    version="unknown",
-                    diff={"before": f"{before}\n", "after": f"a version with a new {name}\n"},
-                )
+    templates = module.params["templates"]
+    generate = [name for name in module.params["generate"] if name not in values]
+    new = [
+        *(generate if module.params["rotate"] else _missing(folder, generate)),
+        *_missing(folder, templates),
+    ]
+    if new and module.check_mode:
+        module.exit_json(
+            changed=True,
+            version="unknown",
+            diff={"before": f"{before}\n", "after": f"a version with a new {', '.join(new)}\n"},
+        )
+    for name in generate:
+        if name in new:
             _rotate(folder, name, keep=days > 0)
-        values |= {name: secret.read_text(), **_fallback(folder, name, days)}
+        values |= {name: _secret(folder, name).read_text(), **_fallback(folder, name, days)}
+    values = {**_filled(folder, templates), **values}
 
     text = render(values)
     version = version_of(text)

@@ -12,14 +12,17 @@ import idna
 # A Linux user name has at most 32 characters; PostgreSQL's 63 and the 107 of a unix socket's path
 # (/srv/<app>/releases/<28 characters>/run/web.sock) leave room for more.
 LONGEST_APP_NAME = 32
-# Users that Debian makes, databases that PostgreSQL makes, and the folder of this project.
+# Users that Debian makes, those of packages, databases that PostgreSQL makes, the folder of this
+# project, and beginnings of Nginx's own variables.
 # fmt: off
 RESERVED_APP_NAMES = {
-    "adm", "backup", "bin", "daemon", "games", "irc", "list", "lp", "mail", "man", "news", "nobody",
-    "postgres", "proxy", "public", "root", "slipway", "sshd", "sudo", "sync", "sys", "template0",
-    "template1", "uucp", "www",
+    "adm", "arg", "backup", "bin", "cookie", "daemon", "default", "games", "http", "irc", "list",
+    "lp", "mail", "man", "news", "nobody", "postgres", "proxy", "public", "redis", "root", "sent",
+    "slipway", "sshd", "sudo", "sync", "sys", "template0", "template1", "upstream", "uucp", "www",
 }
 # fmt: on
+RESERVED_BEGINNINGS = ("arg_", "cookie_", "http_", "pg_", "sent_", "upstream_")
+ADDONS = ("redis",)
 PUBLIC_KEY = re.compile(r"(ssh-|ecdsa-|sk-)[\w@.-]+ [A-Za-z0-9+/]+=*( .*)?")
 # A machine sold with 512 MB reports about 460: the kernel keeps the rest for itself.
 KERNEL_SHARE = 0.15
@@ -101,9 +104,33 @@ def app_name_findings(name: Any) -> list[str]:
             "lower-case letters, digits and _, beginning with a letter, "
             f"at most {LONGEST_APP_NAME} in all."
         ]
-    if text in RESERVED_APP_NAMES or text.startswith("pg_"):
+    if text in RESERVED_APP_NAMES or text.startswith(RESERVED_BEGINNINGS):
         return [f"site_app is {text!r}, a name that the system uses itself: choose another."]
     return []
+
+
+def deploy_user_findings(name: Any) -> list[str]:
+    """Whether the name can be that of a user who is made for deploys."""
+    text = str(name)
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", text):
+        return [
+            f"site_deploy_user is {text!r}: write lower-case letters, digits, _ and -, beginning "
+            "with a letter, at most 32 in all."
+        ]
+    if text in {*RESERVED_APP_NAMES, "www-data"}:
+        return [f"site_deploy_user is {text!r}, a user of the system: choose another name."]
+    return []
+
+
+def addon_findings(addons: Any) -> list[str]:
+    """What is no add-on that there is a role for."""
+    if not isinstance(addons, list):
+        return ["site_addons is no list: write it as [redis]."]
+    return [
+        f"site_addons has {str(name)!r}, which is none: there is {', '.join(ADDONS)}."
+        for name in addons
+        if name not in ADDONS
+    ]
 
 
 def config_var_findings(values: Any) -> list[str]:
@@ -204,8 +231,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         return {
+            "addon_findings": addon_findings,
             "app_name_findings": app_name_findings,
             "config_var_findings": config_var_findings,
+            "deploy_user_findings": deploy_user_findings,
             "domain_findings": domain_findings,
             "droplet_findings": droplet_findings,
             "group_findings": group_findings,
