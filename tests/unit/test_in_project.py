@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import asking, build
+from deploy import asking, build, judging
 from deploy.errors import Refused
 from tests.unit.test_build import TARGET
 
@@ -39,6 +39,14 @@ def test_what_the_settings_acknowledge_is_not_told(source: Path) -> None:
     acknowledged = "SILENCED_SYSTEM_CHECKS = ['security.W019']\n"
     settings.write_text(settings.read_text() + acknowledged)
     assert [text.partition(":")[0] for text in warnings(source)] == ["security.W004"]
+
+
+def test_a_relative_static_root_is_meant_from_the_project(source: Path) -> None:
+    settings = source / "locallibrary/settings.py"
+    settings.write_text(f"{settings.read_text()}STATIC_ROOT = 'collected'\n")
+    facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
+    assert facts["static_root"] == str(source / "collected")
+    assert [p for p in judging.problems(facts, source) if p.subject == "static"] == []
 
 
 def test_a_build_is_given_the_config_vars_that_the_inventory_sets(tmp_path: Path) -> None:
