@@ -17,6 +17,7 @@ from deploy.cli import (
     site,
     status,
 )
+from doctor.tasks import doctor
 from lab import tasks as lab
 
 namespace = Collection(
@@ -43,6 +44,7 @@ namespace = Collection(
     host.lock,
     patch.patch,
     audit,
+    doctor,
 )
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)

@@ -19,11 +19,13 @@ def go_live(
 ) -> dict[str, Any]:
     """Write config vars into the environment's file, and deploy the live revision with them.
 
+    Before the first deploy the droplet has them, and that deploy goes live with them.
+
     Args:
         text: what the file is to hold, made before anything is changed.
 
     Returns:
-        What the deploy answers, and the file.
+        What the deploy answers, and the file; "release" is None before the first deploy.
 
     Raises:
         Refused, BackedOut, NeedsYou: as a deploy does; the file has its text of before.
@@ -31,7 +33,9 @@ def go_live(
     after = text(facts_file.file_of(request.root, environment))
     revision = questions.settled_revision(request, console)
     with _changed(request.root, environment, after, "config", console) as file:
-        done = stages.deploy(replace(request, revision=revision), console)
+        done: dict[str, Any] = {"changed": True, "release": None}
+        if revision:
+            done = stages.deploy(replace(request, revision=revision), console)
     return {**done, "file": file}
 
 

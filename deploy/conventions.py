@@ -48,7 +48,7 @@ def locked_requirements(
     text = own.read_text() if own.exists() else ""
     if HASH in text and not extra:
         return own
-    asked = _question(source, text)
+    asked = question(source)
     if asked is None:
         raise Refused(
             f"{project}/ has no requirements.txt, no uv.lock and no pyproject.toml with "
@@ -73,11 +73,12 @@ def locked_requirements(
     return answer
 
 
-def _question(source: Path, requirements: str) -> str | None:
-    """The file that says which packages are needed."""
+def question(source: Path) -> str | None:
+    """The file that says which packages are needed; None where no file does."""
     if (source / "uv.lock").exists():
         return "uv.lock"
-    if requirements:
+    own = source / "requirements.txt"
+    if own.exists() and own.read_text():
         return "requirements.txt"
     if _pyproject(source).get("project", {}).get("dependencies"):
         return "pyproject.toml"
@@ -118,18 +119,20 @@ def python_problem(source: Path, project: str, python: str) -> str | None:
         python: the droplet's, such as "3.13".
     """
     there = Version(python)
+    folder = "" if project == "." else f"{project}/"
     required = _pyproject(source).get("project", {}).get("requires-python")
     if required:
         try:
             # Of the droplet's Python only the minor version counts: its patches come by themselves.
             if not SpecifierSet(required).contains(Version(f"{python}.99")):
-                return _told(f"{project}/pyproject.toml", f"Python {required}", python)
+                return _told(f"{folder}pyproject.toml", f"Python {required}", python)
         except InvalidSpecifier:
-            return f"{project}/pyproject.toml: requires-python is {required!r}, which is no version"
+            return f"{folder}pyproject.toml: requires-python is {required!r}, which is no version"
     for name in (".python-version", "runtime.txt"):
         path = source / name
-        text = path.read_text().strip() if path.exists() else ""
-        match = re.match(r"(?:c?python-)?(\d+(?:\.\d+)*)", text)
+        text = path.read_text() if path.exists() else ""
+        # The first line that is no comment.
+        match = re.match(r"(?:\s|#.*\n)*(?:c?python-)?(\d+(?:\.\d+)*)", text)
         if not match:
             continue
         try:
@@ -137,7 +140,7 @@ def python_problem(source: Path, project: str, python: str) -> str | None:
         except InvalidVersion:
             continue
         if wanted.major != there.major or wanted.release[:2] > there.release:
-            return _told(f"{project}/{name}", f"Python {match[1]}", python)
+            return _told(f"{folder}{name}", f"Python {match[1]}", python)
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,13 +60,21 @@ def conversation(
         yield session, facts
 
 
-def _check_clock(facts: dict[str, Any], target: Target) -> None:
+def clock_problem(facts: Mapping[str, Any], target: Target) -> str | None:
+    """Why the droplet's clock, or this machine's, cannot be right; None when they agree."""
     apart = abs(facts["now"] - time.time())
-    if apart > CLOCK_SECONDS:
-        raise Refused(
-            f"The clocks of this machine and of {target.name} are {apart:.0f} s apart. "
-            "Set the wrong one right: timedatectl"
-        )
+    if apart <= CLOCK_SECONDS:
+        return None
+    return (
+        f"The clocks of this machine and of {target.name} are {apart:.0f} s apart. "
+        "Set the wrong one right: timedatectl"
+    )
+
+
+def _check_clock(facts: dict[str, Any], target: Target) -> None:
+    problem = clock_problem(facts, target)
+    if problem:
+        raise Refused(problem)
 
 
 def _warn_of_certificate(facts: dict[str, Any], console: Console) -> None:

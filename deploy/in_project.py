@@ -15,7 +15,8 @@ from django.core import checks
 from django.core.management import call_command
 from django.db.migrations.loader import MigrationLoader
 
-static_root = str(settings.STATIC_ROOT or "")
+# A relative one is meant from the project's folder, where it is run here as on the droplet.
+static_root = os.path.abspath(settings.STATIC_ROOT) if settings.STATIC_ROOT else ""  # noqa: PTH100
 hashed, manifest = [], None
 if static_root and apps.is_installed("django.contrib.staticfiles"):
     settings.STATIC_ROOT = os.environ["SLIPWAY_STATIC"]

@@ -160,9 +160,13 @@ def public_key(folder: Path) -> str:
 
 def look(new: Newcomer) -> list[Finding]:
     """Names, port and host key, as they are now; nothing is changed."""
-    addresses = _addresses(new.address)
-    findings = [_name(domain, addresses) for domain in new.domains]
-    return [*findings, *_ssh(new.address)]
+    return [*names(new.domains, new.address), *_ssh(new.address)]
+
+
+def names(domains: Sequence[str], address: str) -> list[Finding]:
+    """Where each domain leads to, of a droplet with this address."""
+    addresses = _addresses(address)
+    return [_name(domain, addresses) for domain in domains]
 
 
 def _name(domain: str, wanted: set[str]) -> Finding:

@@ -38,6 +38,12 @@ def uv(*args: str) -> None:
         raise Refused(f"uv {args[0]} {args[1]} failed: {cause}", said)
 
 
+def for_droplet(droplet: Platform) -> tuple[str, ...]:
+    """uv's options that choose wheels for a droplet."""
+    platform = f"{droplet.machine}-manylinux_{WHEEL_GLIBC}"
+    return ("--python-version", droplet.python, "--python-platform", platform)
+
+
 def unpack(
     requirements: Path, droplet: Platform, folder: Path, note: Callable[[str], None]
 ) -> None:
@@ -54,9 +60,7 @@ def unpack(
     """
     try:
         uv(
-            "pip", "install", "--target", str(folder), "--require-hashes",
-            "--python-version", droplet.python,
-            "--python-platform", f"{droplet.machine}-manylinux_{WHEEL_GLIBC}",
+            "pip", "install", "--target", str(folder), "--require-hashes", *for_droplet(droplet),
             "--link-mode", "copy", "--requirement", str(requirements),
         )  # fmt: skip
     except Refused as error:

@@ -105,20 +105,27 @@ def live(request: Request, console: Console) -> dict[str, Any]:
     Raises:
         Refused: nothing is live.
     """
-    with conversation(request, console, lock=False) as (_, facts):
-        current = facts["current"]
+    current = _current(request, console)
     if not current:
         raise Refused(f"Nothing is live on {request.target.name} yet. Run: invoke deploy")
-    return {**current, "latest_config": facts["config"]}
+    return current
 
 
-def settled_revision(request: Request, console: Console) -> str:
-    """The commit that is live, with the config vars of now.
+def _current(request: Request, console: Console) -> dict[str, Any] | None:
+    with conversation(request, console, lock=False) as (_, facts):
+        current = facts["current"]
+    return {**current, "latest_config": facts["config"]} if current else None
+
+
+def settled_revision(request: Request, console: Console) -> str | None:
+    """The commit that is live, with the config vars of now; None before the first deploy.
 
     Raises:
-        Refused: nothing is live, or newer config vars wait for a deploy.
+        Refused: newer config vars wait for a deploy.
     """
-    current = live(request, console)
+    current = _current(request, console)
+    if current is None:
+        return None
     if current["config"] != current["latest_config"]:
         raise Refused(
             f"{current['id']} does not run with the config vars that {request.target.name} has by "

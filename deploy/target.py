@@ -19,6 +19,9 @@ class Target:
     is that of a private authority, or "". Times are seconds.
     ``addons`` are the services of the site's own, such as "redis".
     ``source``, ``project`` and ``revision`` say what is deployed (:mod:`deploy.sources`).
+    ``database`` is what the droplet has for the site: postgresql, or sqlite, a file.
+    ``domain`` is the first of ``domains``; the others lead to it. The gate asks for ``pages``, and
+    for ``ready_path`` unless it is "".
     The droplet's own part of it is :class:`deploy.host.site.Site`.
     """
 
@@ -33,6 +36,10 @@ class Target:
     known_hosts: str
     root: str
     domain: str
+    domains: tuple[str, ...]
+    ready_path: str
+    pages: tuple[str, ...]
+    database: str
     tls_profile: str
     root_certificate: str
     source: str
@@ -57,6 +64,7 @@ def parse(name: str, values: Mapping[str, Any], inventory: str) -> Target:
             f"deploy_target of {name} lacks {', '.join(missing)}. See inventory/group_vars/all.yml"
         )
     known = {key: values[key] for key in keys}
-    known |= {key: tuple(known[key]) for key in ("extra_packages", "addons")}
+    sequences = ("domains", "pages", "extra_packages", "addons")
+    known |= {key: tuple(known[key]) for key in sequences}
     known["port"] = int(known["port"])
     return Target(name=name, inventory=inventory, **known)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -93,6 +94,8 @@ def rotate(
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke config.rotate")
     revision = questions.settled_revision(request, console)
+    if revision is None:
+        raise Refused(f"Nothing is live on {request.target.name} yet. Run: invoke deploy")
     with console.phase("rotate"):
         problem = run(ROOT, "rotate", env, {"app_fallback_days": 0} if leaked else {})
     if problem:
@@ -117,13 +120,17 @@ def _go_live(
     request = Request(ROOT, read_target(ROOT, env), f"invoke {command}", wait=wait)
     done = configuring.go_live(request, env, text, console)
     console.summary()
+    console.result(told_of(done, what), {**done, "phases": console.times()})
+
+
+def told_of(done: Mapping[str, Any], what: str) -> str:
+    """What a change of config vars came to, for people; ``what`` is such as "with COLOUR set"."""
+    if done["release"] is None:
+        return f"The first deploy goes live {what}. Run: invoke deploy\nCommit {done['file']}"
     release = done["release"]["id"]
-    told = (
-        f"{release} is live {what}: {done['url']}\nCommit {done['file']}"
-        if done["changed"]
-        else f"Nothing changed: {release} runs with these config vars already"
-    )
-    console.result(told, {**done, "phases": console.times()})
+    if done["changed"]:
+        return f"{release} is live {what}: {done['url']}\nCommit {done['file']}"
+    return f"Nothing changed: {release} runs with these config vars already"
 
 
 def _table(values: dict[str, Value]) -> Table | str:

@@ -47,8 +47,7 @@ def test_the_inventory_declares_exactly_what_is_read() -> None:
     read -= {"name", "inventory"}
     # The droplet's size decides it, and the role app tells the release tool.
     read -= {"workers"}
-    # The names Nginx serves beside the first are the playbook's business.
-    assert declared - {"domains"} == read
+    assert declared == read
 
 
 def test_both_sides_mean_the_same_by_a_release_id() -> None:

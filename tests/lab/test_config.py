@@ -102,6 +102,19 @@ def test_what_the_site_cannot_start_with_changes_nothing(site: Site) -> None:
     assert site.get("/").status == 200
 
 
+def test_before_the_first_deploy_a_change_waits_for_it(site: Site) -> None:
+    current, kept = f"/srv/{APP}/current", f"/srv/{APP}/current.kept"
+    site.ask(f"mv --no-target-directory {current} {kept}")
+    try:
+        done = site.invoke("config.set", "COLOUR=green", env=ENV)
+    finally:
+        site.ask(f"mv --no-target-directory {kept} {current}")
+    assert done.code == 0, done
+    assert "The first deploy goes live with COLOUR set. Run: invoke deploy" in done.stdout
+    assert site.invoke("deploy", "--revision", "HEAD", env=ENV).code == 0
+    assert seen_by_the_site(site, "COLOUR") == ["green"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

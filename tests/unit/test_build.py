@@ -9,7 +9,7 @@ import pytest
 
 from deploy import artifact as trees
 from deploy import build as module
-from deploy import kept
+from deploy import judging, kept
 from deploy.artifact import Artifact, Platform
 from deploy.build import build
 from deploy.errors import Refused
@@ -115,7 +115,7 @@ def test_the_ways_out_of_insecure_settings_are_told_once(tmp_path: Path) -> None
     with pytest.raises(Refused) as refused:
         module._judge(facts, tmp_path, TARGET)
     assert refused.value.message.endswith("security.W004: HSTS")
-    assert refused.value.detail == ("security.W008: redirect", module.SECURITY_ADVICE)
+    assert refused.value.detail == ("security.W008: redirect", judging.SECURITY_ADVICE)
 
 
 @pytest.mark.parametrize("movable", [True, False])

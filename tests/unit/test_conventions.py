@@ -120,6 +120,12 @@ def test_what_cannot_be_resolved_is_refused_and_leaves_nothing(
         ({}, "3.11", None),
         ({".python-version": "3.11\n"}, "3.13", None),
         ({".python-version": "3.13.2"}, "3.13", None),
+        (
+            {".python-version": "# Ours.\n3.13\n"},
+            "3.11",
+            "app/.python-version asks for Python 3.13",
+        ),
+        ({".python-version": "# Ours: 3.13\n"}, "3.11", None),
         ({".python-version": "3.13"}, "3.11", "app/.python-version asks for Python 3.13"),
         ({"runtime.txt": "python-3.9.18"}, "3.11", None),
         ({"runtime.txt": "python-2.7.18"}, "3.11", "app/runtime.txt asks for Python 2.7.18"),

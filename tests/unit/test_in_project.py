@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy import build
+from deploy import asking, build, judging
+from deploy.errors import Refused
 from tests.unit.test_build import TARGET
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def warnings(source: Path) -> list[str]:
-    facts = build._ask_project(Path(sys.executable), source, TARGET, source.parent / "static")
+    facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
     assert facts["errors"] == []
     return sorted(facts["warnings"])
 
@@ -38,3 +39,39 @@ def test_what_the_settings_acknowledge_is_not_told(source: Path) -> None:
     acknowledged = "SILENCED_SYSTEM_CHECKS = ['security.W019']\n"
     settings.write_text(settings.read_text() + acknowledged)
     assert [text.partition(":")[0] for text in warnings(source)] == ["security.W004"]
+
+
+def test_a_relative_static_root_is_meant_from_the_project(source: Path) -> None:
+    settings = source / "locallibrary/settings.py"
+    settings.write_text(f"{settings.read_text()}STATIC_ROOT = 'collected'\n")
+    facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
+    assert facts["static_root"] == str(source / "collected")
+    assert [p for p in judging.problems(facts, source) if p.subject == "static"] == []
+
+
+def test_a_build_is_given_the_config_vars_that_the_inventory_sets(tmp_path: Path) -> None:
+    assert asking.config_vars_of(tmp_path, TARGET) == ({}, ())
+    facts = tmp_path / "inventory" / "group_vars" / "staging.yml"
+    facts.parent.mkdir(parents=True)
+    facts.write_text(
+        "---\napp_config_vars:\n  PLAIN: b\n  MADE: '{{ x }}'\n  HIDDEN: !vault |\n    $ANSIBLE\n"
+    )
+    assert asking.config_vars_of(tmp_path, TARGET) == ({"PLAIN": "b"}, ("HIDDEN",))
+
+
+def test_a_secret_is_stood_in_for_only_where_nothing_runs_without(source: Path) -> None:
+    settings = source / "locallibrary/settings.py"
+    text = settings.read_text()
+
+    def ask(line: str, *hidden: str) -> None:
+        settings.write_text(f"{text}{line}\n")
+        files = source.parent / "static"
+        build._ask(Path(sys.executable), source, TARGET, {"PLAIN": "b"}, hidden, files)
+
+    with pytest.raises(Refused, match="API_TOKEN"):
+        ask("os.environ['API_TOKEN']")
+    ask("os.environ['API_TOKEN']; assert os.environ['PLAIN'] == 'b'", "API_TOKEN")
+    ask("assert 'API_TOKEN' not in os.environ", "API_TOKEN")
+    # What is told is what is wrong with the project, not with the stand-in.
+    with pytest.raises(Refused, match="KeyError: 'API_TOKEN'"):
+        ask("int(os.environ['API_TOKEN'])", "API_TOKEN")

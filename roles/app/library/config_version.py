@@ -60,7 +60,7 @@ EXAMPLES = r"""
   config_version:
     path: /etc/locallibrary/config
     values:
-      DATABASE_URL: postgres://locallibrary@%2Frun%2Fpostgresql/locallibrary
+      DATABASE_URL: postgres://locallibrary@/locallibrary?host=/run/postgresql
     generate: [DJANGO_SECRET_KEY]
 """
 

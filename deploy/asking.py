@@ -1,0 +1,96 @@
+"""Questions to a project, asked in a process with its own packages and no real service."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy import config_vars, facts_file
+from deploy.errors import Refused
+from deploy.target import Target
+
+IN_PROJECT = Path(__file__).parent / "in_project.py"
+ANSWER = "slipway:"
+DETAIL_LINES = 20
+DATABASE = "sqlite://:memory:"
+# What settings read of an add-on. Nobody listens there.
+ADDON_VARS = {"redis": {"REDIS_URL": "redis://127.0.0.1:1/0"}}
+
+
+def ask(python: Path, source: Path, target: Target, given: Mapping[str, str], files: Path) -> Any:
+    """Collect the static files, and return the facts that in_project.py tells.
+
+    Args:
+        python: of a venv with the project's packages.
+        given: config vars; the build's own (`build_env`) win over them.
+        files: folder for the static files.
+
+    Raises:
+        Refused: manage.py does not run, with the end of what it said.
+    """
+    environment = {
+        **bare(python),
+        **stand_ins(target),
+        **given,
+        # No real service is reached, whatever the config vars say.
+        "DATABASE_URL": DATABASE,
+        **target.build_env,
+        "SLIPWAY_STATIC": str(files),
+    }
+    done = subprocess.run(
+        (python, "manage.py", "shell", "--verbosity", "0", "--command", IN_PROJECT.read_text()),
+        cwd=source,
+        env=environment,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    for line in done.stdout.splitlines():
+        if line.startswith(ANSWER):
+            return dict(json.loads(line.removeprefix(ANSWER)))
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    cause = said[-1] if said else f"exit status {done.returncode}"
+    raise Refused(
+        f"{target.project}/manage.py does not run in this revision: {cause}. "
+        "Variables it needs to be built go to site_build_env in the inventory. Mend it and run: "
+        "invoke deploy",
+        said[-DETAIL_LINES:],
+    )
+
+
+def bare(python: Path) -> dict[str, str]:
+    """The environment of every process that runs a project here: nothing of the caller's own."""
+    return {
+        "PATH": f"{python.parent}:/usr/bin:/bin",
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def stand_ins(target: Target) -> dict[str, str]:
+    """What the droplet makes or knows by itself; the key is another one each time."""
+    secret = secrets.token_urlsafe(50)
+    return {
+        "DJANGO_SECRET_KEY": secret,
+        "SECRET_KEY": secret,
+        "DJANGO_ALLOWED_HOSTS": target.domain,
+        "ALLOWED_HOSTS": target.domain,
+        **{k: v for addon in target.addons for k, v in ADDON_VARS.get(addon, {}).items()},
+    }
+
+
+def config_vars_of(root: Path, target: Target) -> tuple[dict[str, str], tuple[str, ...]]:
+    """What the environment's own file sets: config vars in plain text, and the names of secrets.
+
+    Expressions are left out: Ansible would have to render them.
+    """
+    path = facts_file.file_of(root, Path(target.inventory).stem)
+    listed = config_vars.listed(path) if path.is_file() else {}
+    plain = {name: value.text or "" for name, value in listed.items() if value.kind == "value"}
+    return plain, tuple(name for name, value in listed.items() if value.kind == "secret")
