@@ -39,6 +39,7 @@ def ask(python: Path, source: Path, target: Target, given: Mapping[str, str], fi
         **given,
         # No real service is reached, whatever the config vars say.
         "DATABASE_URL": DATABASE,
+        **addon_vars(target),
         **target.build_env,
         "SLIPWAY_STATIC": str(files),
     }
@@ -81,8 +82,13 @@ def stand_ins(target: Target) -> dict[str, str]:
         "SECRET_KEY": secret,
         "DJANGO_ALLOWED_HOSTS": target.domain,
         "ALLOWED_HOSTS": target.domain,
-        **{k: v for addon in target.addons for k, v in ADDON_VARS.get(addon, {}).items()},
     }
+
+
+def addon_vars(target: Target) -> dict[str, str]:
+    """The config vars of the site's add-ons."""
+    told = (ADDON_VARS.get(addon, {}) for addon in target.addons)
+    return {name: value for variables in told for name, value in variables.items()}
 
 
 def config_vars_of(root: Path, target: Target) -> tuple[dict[str, str], tuple[str, ...]]:

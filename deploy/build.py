@@ -138,8 +138,8 @@ def _collect(
     python = virtual_environment(cache, requirements, note)
     given, hidden = config_vars_of(root, target)
     told = json.dumps([given, hidden, dict(target.build_env)], sort_keys=True)
-    inputs = [tree, python.parents[1].name, told, asking.IN_PROJECT.read_text(), target.domain]
-    inputs += target.addons
+    inputs = [tree, python.parents[1].name, told, asking.IN_PROJECT.read_text()]
+    inputs += [target.domain, *target.addons]
 
     def collect(draft: Path) -> None:
         note("collectstatic")

@@ -79,6 +79,7 @@ def admit(root: Path, target: Target, project: Project, found: Packages) -> Pati
         "DJANGO_ALLOWED_HOSTS": names,
         "DJANGO_CSRF_TRUSTED_ORIGINS": ",".join(f"https://{name}" for name in target.domains),
         "DJANGO_MEDIA_ROOT": place.media,
+        **asking.addon_vars(target),
         **{name: secrets.token_urlsafe(20) for name in hidden},
         **plain,
     }

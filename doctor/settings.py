@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from deploy.asking import ADDON_VARS
 from deploy.config_vars import SECRET
 from deploy.target import Target
 from doctor import cures
@@ -127,14 +128,19 @@ def email(seen: Loaded) -> Finding:
 
 
 def caches(seen: Loaded) -> Iterator[Finding]:
-    """Caches that are services; the droplet runs none."""
+    """Caches that are services. The droplet has a Redis where the inventory says so."""
     for backend, place in seen.caches:
         kind = next((word for word in ("redis", "memcached") if word in backend.lower()), "")
         if not kind:
             continue
         reads = [name for name in seen.names if re.search(f"{kind}|cache", name, re.I)]
+        if place and place in ADDON_VARS.get(kind, {}).values():
+            yield fine("cache", "the site's own Redis")
+            continue
         told = f"CACHES leads to {place or kind}, and the droplet runs no {kind.capitalize()}"
-        if reads:
+        if "REDIS_URL" in reads:
+            yield Finding("cache", Verdict.INVENTORY, told, "site_addons: [redis]")
+        elif reads:
             command = f"invoke config.set {reads[0]}=..., and app_outbound"
             yield Finding("cache", Verdict.CONFIG_VAR, told, command)
         else:
@@ -150,14 +156,13 @@ def log_files(seen: Loaded) -> Iterator[Finding]:
 
 def pages(seen: Loaded, target: Target) -> Iterator[Finding]:
     """What the gate asks before each switch."""
-    gate = "in deploy_target of inventory/group_vars/all.yml"
     for path in target.pages:
         if not seen.pages.get(path, True):
             told = f"the gate asks for {path}, and no URL of the project is that"
-            yield Finding("pages", Verdict.INVENTORY, told, f'pages: ["/a-page/"] {gate}')
+            yield Finding("pages", Verdict.INVENTORY, told, 'site_pages: ["/a-page/"]')
     if target.ready_path and not seen.pages.get(target.ready_path, True):
         told = f"the gate asks for {target.ready_path}, and no URL of the project is that"
-        yield Finding("pages", Verdict.INVENTORY, told, f'ready_path: "" {gate}')
+        yield Finding("pages", Verdict.INVENTORY, told, 'site_ready_path: ""')
 
 
 def required(name: str) -> Finding:

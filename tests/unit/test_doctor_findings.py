@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deploy.asking import addon_vars
 from deploy.host.status import problems
 from deploy.host.upgrades import Upgrade
 from deploy.updates import Updates
@@ -99,6 +100,16 @@ def test_settings(look: Any, changes: dict[str, Any], verdict: str, told: str) -
     assert (found.verdict.value, told in found.told) == (verdict, True), found
 
 
+def test_a_redis_is_the_site_s_own_where_the_inventory_says_so() -> None:
+    url = addon_vars(replace(TARGET, addons=("redis",)))["REDIS_URL"]
+    assert addon_vars(TARGET) == {}
+    kind = "django.core.cache.backends.redis.RedisCache"
+    seen = replace(GOOD, names=("REDIS_URL",), caches=((kind, url),))
+    assert only(settings.caches(seen)).verdict is Verdict.FINE
+    other = replace(seen, caches=((kind, "redis://localhost"),))
+    assert only(settings.caches(other)).command == "site_addons: [redis]"
+
+
 def test_a_cache_in_memory_is_no_service() -> None:
     caches = (("django.core.cache.backends.locmem.LocMemCache", ""),)
     assert list(settings.caches(replace(GOOD, caches=caches))) == []
@@ -162,8 +173,8 @@ def test_pages_that_no_url_leads_to() -> None:
     assert list(settings.pages(replace(GOOD, pages={"/": True, "/readyz": True}), TARGET)) == []
     missing = replace(GOOD, pages={"/": False, "/readyz": False})
     assert [one.command.partition(" in ")[0] for one in settings.pages(missing, TARGET)] == [
-        'pages: ["/a-page/"]',
-        'ready_path: ""',
+        'site_pages: ["/a-page/"]',
+        'site_ready_path: ""',
     ]
 
 
@@ -215,7 +226,6 @@ STATUS: dict[str, Any] = {
     "certificate": {"self_signed": False, "days": 60, "issuer": "CN=R11"},
     "maintenance": None,
     "database": {"bytes": 1000},
-    "addons": [],
 }
 
 
@@ -271,6 +281,7 @@ WELL: dict[str, Any] = {
     "expected": ["web"],
     "processes": [{"process": "web", "live": True, "state": "active/running"}],
     "failed_units": [],
+    "addons": [],
     "certificate": {**STATUS["certificate"], "due": False},
 }
 
@@ -296,6 +307,12 @@ WELL: dict[str, Any] = {
             {"certificate": {**WELL["certificate"], "due": True}},
             "certificate",
             "should have been renewed",
+            "ansible-playbook site.yml",
+        ),
+        (
+            {"addons": [{"name": "redis", "up": False, "state": "inactive"}]},
+            "site",
+            "redis is inactive",
             "ansible-playbook site.yml",
         ),
         ({"trouble": "HTTP 500 at /"}, "site", "HTTP 500 at /", "invoke logs"),
