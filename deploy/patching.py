@@ -28,8 +28,8 @@ HOLD = (
     "--property=NotifyAccess=all --property=TimeoutStartSec=2h --property=RuntimeMaxSec=2h "
     "/usr/local/sbin/slipway-hold --without {app} {seconds} {who} "
     "/bin/sh -c 'systemd-notify --ready; exec sleep infinity' || "
-    "{{ journalctl --unit={unit} --lines=3 --output=cat --no-pager | grep slipway-hold: >&2; "
-    "exit 1; }}"
+    "{{ journalctl --sync; journalctl --unit={unit} --lines=20 --output=cat --no-pager "
+    "| grep slipway-hold: | tail -n 1 >&2; exit 1; }}"
 )
 WAIT_SECONDS = 3600
 
