@@ -86,7 +86,7 @@ def prepare(name: str, suite: str, clone: Path, say: Say) -> Provisioned:
     say(f"{name}: provisioning; what it says is kept as artifacts/{name}-provision-1.log")
     first = site.play(log=f"{name}-provision-1")
     say(f"{name}: provisioned, exit {first.code}; now a second run")
-    second = site.play(log=f"{name}-provision-2")
+    second = site.play("-e", "unchanged_skip=false", log=f"{name}-provision-2")
     say(f"{name}: ready")
     return Provisioned(site, first, second)
 

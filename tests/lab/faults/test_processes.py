@@ -98,7 +98,7 @@ def test_a_second_provision_disturbs_nobody(site: Site, row: NewRow) -> None:
     running = f"systemctl show --property=MainPID,ActiveEnterTimestamp nginx '{APP}-web@*.service'"
     before = site.ask(running)
     with Visitors(site) as visitors:
-        done = site.play()
+        done = site.play("-e", "unchanged_skip=false")
     assert done.code == 0, done
     assert site.ask(running) == before
     check_answers(told, visitors.history, old)
