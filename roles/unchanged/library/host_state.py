@@ -109,7 +109,7 @@ HOST = {
 # Lines of a drop-in of sysctl: `-` before a name lets it be missing.
 SETTING = re.compile(r"^-?([\w.-]+)\s*=", re.MULTILINE)
 # What fail2ban and rate limits put into a set is not the playbook's.
-ELEMENTS = re.compile(r"elements = \{[^}]*\}")
+ELEMENTS = re.compile(r"\s*elements = \{[^}]*\}")
 # systemd's own states for what runs, is done, or is to be there when asked for.
 ROLES_AND_DATABASES = (
     *("runuser", "-u", "postgres", "--", "psql", "-XAtc"),
