@@ -98,3 +98,30 @@ def test_a_renewed_certificate_is_taken_into_use_without_a_restart(debian13: Sit
         time.sleep(0.2)
     assert serial() != before
     assert debian13.ask("systemctl show nginx -P MainPID") == nginx
+
+
+def test_a_host_as_it_was_is_left_out(debian13: Site) -> None:
+    whole = debian13.play("-e", "unchanged_skip=false")
+    assert whole.code == 0, whole
+    done = debian13.play()
+    assert f"{debian13.name} is as the run of " in done.stdout, done
+    counts = recap(done)
+    assert (done.code, counts["changed"]) == (0, 0), done
+    # A twentieth of the tasks.
+    assert counts["ok"] * 8 < recap(whole)["ok"]
+    # A check looks at every task.
+    checked = debian13.play("--check")
+    assert recap(checked)["ok"] * 2 > recap(whole)["ok"], checked
+
+
+@pytest.mark.slow
+def test_what_somebody_changed_is_named_and_put_right(debian13: Site) -> None:
+    assert debian13.play("-e", "unchanged_skip=false").code == 0
+    debian13.ask("chmod 777 /etc/nginx/nginx.conf && systemctl stop fail2ban")
+    done = debian13.play()
+    assert done.code == 0, done
+    told = " ".join(done.stdout.split())
+    assert "/etc/nginx/nginx.conf" in told.split("changed: ", 1)[1][:200], done
+    assert "unit fail2ban.service" in told, done
+    assert debian13.ask("stat -c %a /etc/nginx/nginx.conf") == "600"
+    assert debian13.ask("systemctl is-active fail2ban") == "active"
