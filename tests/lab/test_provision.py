@@ -101,22 +101,22 @@ def test_a_renewed_certificate_is_taken_into_use_without_a_restart(debian13: Sit
 
 
 def test_a_host_as_it_was_is_left_out(debian13: Site) -> None:
-    whole = debian13.play("-e", "unchanged_skip=false")
-    assert whole.code == 0, whole
+    assert debian13.play().code == 0
     done = debian13.play()
-    assert f"{debian13.name} is as the run of " in done.stdout, done
-    counts = recap(done)
-    assert (done.code, counts["changed"]) == (0, 0), done
-    # A twentieth of the tasks.
-    assert counts["ok"] * 8 < recap(whole)["ok"]
-    # A check looks at every task.
-    checked = debian13.play("--check")
-    assert recap(checked)["ok"] * 2 > recap(whole)["ok"], checked
+    assert f"{debian13.name} is as the run of " in " ".join(done.stdout.split()), done
+    assert done.code == 0, done
+    assert recap(done)["changed"] == 0, done
+    # Of about a hundred tasks.
+    assert recap(done)["ok"] < 12, done
 
 
 @pytest.mark.slow
 def test_what_somebody_changed_is_named_and_put_right(debian13: Site) -> None:
-    assert debian13.play("-e", "unchanged_skip=false").code == 0
+    whole = debian13.play("-e", "unchanged_skip=false")
+    assert whole.code == 0, whole
+    # A check looks at every task.
+    checked = debian13.play("--check")
+    assert recap(checked)["ok"] * 2 > recap(whole)["ok"], checked
     debian13.ask("chmod 777 /etc/nginx/nginx.conf && systemctl stop fail2ban")
     done = debian13.play()
     assert done.code == 0, done
