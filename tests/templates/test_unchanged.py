@@ -72,7 +72,7 @@ def test_what_is_as_it_was_is_the_same(look: Any, folder: Path, tmp_path: Path) 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a.conf": lambda etc: (etc / "a.conf").write_text("x"),
     "sub/b.conf": lambda etc: (etc / "sub" / "b.conf").chmod(0o777),
-    "link": lambda etc: ((etc / "link").unlink(), (etc / "link").symlink_to("sub")),
+    "link": lambda etc: (etc / "other").rename(etc / "link"),
     "sub/new": lambda etc: (etc / "sub" / "new").touch(),
     "sub/gone": lambda etc: (etc / "sub" / "gone").unlink(),
     "sub": lambda etc: (etc / "sub").chmod(0o700),
@@ -83,6 +83,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def test_what_differs_is_named(look: Any, folder: Path, name: str) -> None:
     (folder / "sub" / "gone").touch()
     look(remember=True)
+    (folder / "other").symlink_to("sub")
+    if name != "link":
+        (folder / "other").unlink()
     CHANGES[name](folder)
     found = look()
     assert (found["same"], found["differing"]) == (False, [str(folder / name)])
