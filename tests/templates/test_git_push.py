@@ -77,7 +77,10 @@ def test_every_package_that_they_import_is_locked(program: Path) -> None:
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             for name in {name.split(".")[0] for name in names} - own:
-                assert {d.lower() for d in distributions[name]} <= locked, (path.name, name)
+                assert {d.lower().replace(".", "-") for d in distributions[name]} <= locked, (
+                    path.name,
+                    name,
+                )
 
 
 def test_the_versions_are_those_of_the_controller() -> None:
