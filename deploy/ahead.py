@@ -16,16 +16,21 @@ from deploy.target import Target
 
 
 class Ahead:
-    """The build of a revision, begun for the platform that the droplet had last."""
+    """The build of a revision, begun for the platform that the droplet had last.
 
-    def __init__(self, root: Path, target: Target, revision: Revision) -> None:
+    Args:
+        root: keeps what was built, and which platform it was for.
+        begin: False waits until the platform is known.
+    """
+
+    def __init__(self, root: Path, target: Target, revision: Revision, begin: bool = True) -> None:
         self._kept = root / ".slipway" / "platforms" / f"{target.host}.json"
         self._root = root
         self._target = target
         self._revision = revision
         self._notes: list[str] = []
         self._guess: Platform | None = None
-        if self._kept.exists():
+        if begin and self._kept.exists():
             self._guess = Platform(**json.loads(self._kept.read_text()))
             self._artifact = ThreadPoolExecutor(1).submit(self._build, self._guess)
 

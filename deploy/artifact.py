@@ -106,7 +106,7 @@ def assemble(
         path = names.pop(facts["manifest"])
         app[str(place / facts["manifest"])] = _object(path, blobs)
     hashed = set(facts["hashed"])
-    assets, static = {}, {}
+    assets, static, twins = {}, {}, {}
     for name, path in names.items():
         if name.removesuffix(".gz").removesuffix(".br") not in hashed:
             static[name] = _object(path, blobs)
@@ -114,7 +114,7 @@ def assemble(
         assets[name] = _object(path, blobs)
         squeezed = None if f"{name}.gz" in names else _compressed(cache, path, assets[name])
         if squeezed:
-            assets[f"{name}.gz"] = _object(squeezed, blobs)
+            twins[f"{name}.gz"] = _object(squeezed, blobs)
     trees = {
         "app": app,
         "static": static,
@@ -122,9 +122,11 @@ def assemble(
         "venv": _packages_tree(packages, blobs),
     }
     judge = {str(path): _object(Path(path.locate()), blobs) for path in _judge_files()}
+    # Without the twins: every zlib squeezes the same file in its own way.
     digest = digest_of([json.dumps(trees, sort_keys=True), lock, droplet.python])
     manifest = {
         **trees,
+        "assets": assets | twins,
         "judge": judge,
         "sbom": tree_of(listed, blobs),
         "revision": revision.commit,

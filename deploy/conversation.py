@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deploy.console import Console
 from deploy.errors import Refused
 from deploy.planfile import Plan
+from deploy.session import Session, Start, who
+from deploy.sources import Source
 from deploy.target import Target
-
-if TYPE_CHECKING:
-    from deploy.runner import Session
 
 # More would put releases in the wrong order for people, and break TLS (RELIABILITY: local clock).
 CLOCK_SECONDS = 60
+
+
+def _by_ssh(target: Target) -> AbstractContextManager[Start]:
+    # Here, because Fabric takes a third of a second to import, and a build may go on.
+    from deploy.runner import connected
+
+    return connected(target)
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Request:
     """What somebody typed: a command, for a target, from a repository.
 
     ``revision`` None is HEAD of a clean work tree; ``stop_before`` names a phase, "" none; a
-    deploy is held to the ``plan``, if there is one.
+    deploy is held to the ``plan``, if there is one. ``source`` None is the one that the target
+    names; ``root`` keeps what was built; ``ahead`` lets the build begin before the lock is held.
     """
 
     root: Path
@@ -37,6 +44,10 @@ class Request:
     stop_before: str = ""
     allow_breaking: bool = False
     plan: Plan | None = None
+    source: Source | None = None
+    who: str = field(default_factory=who)
+    connect: Callable[[Target], AbstractContextManager[Start]] = _by_ssh
+    ahead: bool = True
 
 
 @contextmanager
@@ -50,10 +61,9 @@ def conversation(
     """The conversation with the droplet, and its facts; opening it is a phase of its own."""
     with ExitStack() as stack:
         with console.phase("connect"):
-            # Here, because Fabric takes a third of a second to import, and a build may go on.
-            from deploy.runner import Session
-
-            session = stack.enter_context(Session(request.target, on_event or console.event))
+            start = stack.enter_context(request.connect(request.target))
+            told = on_event or console.event
+            session = stack.enter_context(Session(request.target, start, request.who, told))
             facts = session.open(request.command, lock, request.wait, recover)
             _check_clock(facts, request.target)
             _warn_of_certificate(facts, console)

@@ -72,8 +72,11 @@ def unpack(
             "is compiled on this machine is for another. Name a package with a wheel (such as "
             f"psycopg2-binary for psycopg2), or build where Python is {droplet.python}"
         ) from None
-    # Scripts with this machine's paths; the droplet writes its own.
+    # Scripts with this machine's paths, and their digests; the droplet writes its own.
     shutil.rmtree(folder / "bin", ignore_errors=True)
+    for record in folder.glob("*.dist-info/RECORD"):
+        lines = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith("bin/")))
     (folder / ".lock").unlink(missing_ok=True)
     for package, modules in _compiled(folder):
         needed = max((glibc_of(module.read_bytes()) for module in modules), default=0)

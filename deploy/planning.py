@@ -120,9 +120,6 @@ def _page(
     judged: dict[str, Any] | None,
     judged_with: str,
 ) -> Page:
-    # It has been imported for the conversation.
-    from deploy.runner import who
-
     target, live, revision = request.target, facts["current"], artifact.revision
     refusals = [push["no_room"], judged["refusal"] if judged else None]
     return Page(
@@ -132,7 +129,7 @@ def _page(
             inventory=digest(request.root),
             roles=None,
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            made_by=who(),
+            made_by=request.who,
         ),
         domain=target.domain,
         revision=revision,

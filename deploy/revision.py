@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.errors import Refused
@@ -16,7 +17,10 @@ OLD_SIDE = "<"
 
 @dataclass(frozen=True)
 class Revision:
-    """A commit of a repository, and the tree of the project's folder in it."""
+    """A commit of a repository, and the tree of the project's folder in it.
+
+    ``variables`` are git's own, to find what is not in the repository yet.
+    """
 
     repository: Path
     commit: str
@@ -24,18 +28,20 @@ class Revision:
     project: str
     author: str
     subject: str
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def short(self) -> str:
         return self.commit[:7]
 
 
-def resolve(root: Path, project: str, name: str | None) -> Revision:
+def resolve(root: Path, project: str, name: str | None, **variables: str) -> Revision:
     """The revision called ``name``, or HEAD of a clean work tree.
 
     Args:
         root: the repository.
         project: a folder in it, "." for all of it.
+        variables: as :class:`Revision` has them.
 
     Raises:
         Refused: no such revision, no project in it, or changes that are not committed.
@@ -50,21 +56,20 @@ def resolve(root: Path, project: str, name: str | None) -> Revision:
                 changed[:10],
             )
     wanted = name or "HEAD"
-    found = git(
-        root, "log", "-1", f"--format={FIELDS}", "--end-of-options", f"{wanted}^{{commit}}", "--"
-    )
+    shown = ("log", "-1", f"--format={FIELDS}", "--end-of-options", f"{wanted}^{{commit}}", "--")
+    found = git(root, *shown, **variables)
     if found.returncode != 0:
         raise Refused(
             f"No revision {wanted} in {root}. Look: git log --oneline", found.stderr.splitlines()
         )
     commit, author, subject = found.stdout.strip("\n").split("\0")
     folder = "" if project == "." else project
-    tree = git(root, "rev-parse", "--verify", "--quiet", f"{commit}:{folder}")
+    tree = git(root, "rev-parse", "--verify", "--quiet", f"{commit}:{folder}", **variables)
     if tree.returncode != 0:
         raise Refused(
             f"Revision {commit[:7]} has no folder {project}/ (site_project in the inventory)"
         )
-    return Revision(root, commit, tree.stdout.strip(), project, author, subject)
+    return Revision(root, commit, tree.stdout.strip(), project, author, subject, variables)
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,7 @@ def export(revision: Revision, folder: Path) -> None:
     archive = subprocess.run(
         ("git", "archive", "--format=tar", revision.tree),
         cwd=revision.repository,
+        env={**os.environ, **revision.variables},
         capture_output=True,
         check=True,
     ).stdout

@@ -1,39 +1,24 @@
-"""The connection to a droplet. Nothing else in deploy/ touches the network."""
+"""The ssh connection to a droplet."""
 
 from __future__ import annotations
 
-import getpass
-import json
-import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import fabric
 import paramiko
 
 from deploy import commands
-from deploy.errors import KINDS, NeedsYou, Refused, SlipwayError
-from deploy.shipping import tool
+from deploy.errors import Refused
+from deploy.session import CHUNK, SILENCE_SECONDS, Start
 from deploy.target import Target
 
 CONNECT_SECONDS = 10
-# The release tool is heard at least every 5 s (its heartbeat).
-SILENCE_SECONDS = 30.0
 KEEPALIVE_SECONDS = 5
-CHUNK = 1 << 15
-CANCEL = b"cancel\n"
-
-Event = Callable[[dict[str, Any]], None]
-Sent = Callable[[int], None]
-
-
-def who() -> str:
-    """Who is at the controller, for locks and the audit log."""
-    return f"{getpass.getuser()}@{platform.node()}"
 
 
 def attach(target: Target, argv: Sequence[str]) -> int:
@@ -45,200 +30,53 @@ def attach(target: Target, argv: Sequence[str]) -> int:
     return subprocess.run(commands.ssh(target, argv, terminal)).returncode
 
 
-class Session:
-    """One conversation with the release tool: a single SSH channel for a whole deploy.
+@contextmanager
+def connected(target: Target) -> Iterator[Start]:
+    """One connection; each command has a channel of its own in it.
 
-    The droplet's lock is held by the process at its other end, so it is free the moment that
-    the connection is gone.
-
-    Args:
-        target: where to connect to.
-        on_event: told about everything the release tool reports.
+    Raises:
+        Refused: not reachable, a host key that is unknown or changed, or no way in.
     """
+    connection = _connect(target)
+    try:
+        yield lambda command: _Channel(connection, command)
+    finally:
+        connection.close()
 
-    def __init__(self, target: Target, on_event: Event) -> None:
-        self._target = target
-        self._on_event = on_event
-        self._connection = _connect(target)
-        self._received = b""
-        self._channel = self._execute(commands.serve(target, tool().digest))
 
-    def __enter__(self) -> Self:
-        return self
+class _Channel:
+    """A :class:`deploy.session.Channel` over ssh."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._channel.close()
-        self._connection.close()
-
-    def open(
-        self, command: str, lock: bool, wait: bool = False, recover: bool = True
-    ) -> dict[str, Any]:
-        """Begin; returns the droplet's facts (reading.facts on the host side).
-
-        Args:
-            command: what is going to be done, for the lock and the audit log.
-            lock: keep others from deploying until the session ends.
-            wait: wait for the lock instead of refusing.
-            recover: with the lock, first put right what a killed run left behind.
-
-        Raises:
-            Refused: never provisioned, or somebody else holds the lock.
-        """
-        opening = {
-            "who": who(),
-            "command": command,
-            "lock": lock,
-            "wait": wait,
-            "recover": recover,
-        }
-        try:
-            # A shell that has no tool to start may be gone before it is written to.
-            self._send(opening)
-            facts: dict[str, Any] = self._result()
-        except _ToolMissing:
-            self._install_tool()
-            self._send(opening)
-            try:
-                facts = self._result()
-            except _ToolMissing:
-                raise self._lost() from None
-        return facts
-
-    def call(self, do: str, args: Mapping[str, Any] | None = None, ended: bool = False) -> Any:
-        """Run one operation of the release tool and return its result.
-
-        Ctrl-C asks the droplet to back out, and waits until it has.
-
-        Args:
-            ended: Ctrl-C is how the operation ends, and nothing to speak of.
-
-        Raises:
-            SlipwayError: as the droplet reported it.
-        """
-        self._send({"do": do, **(args or {})})
-        try:
-            return self._result()
-        except KeyboardInterrupt:
-            if not ended:
-                self._on_event({"phase": do, "note": "Ctrl-C: backing out"})
-            self._write(CANCEL)
-            return self._result()
-
-    def push(self, manifest: bytes, pack: Callable[[list[str]], Path], sent: Sent) -> Any:
-        """Push an artifact.
-
-        Args:
-            manifest: the artifact's compressed manifest.
-            pack: makes a gzipped tar of the objects named, and returns its path.
-            sent: told the bytes sent, as they go.
-        """
-        self._send({"do": "push", "bytes": len(manifest), "built_by": who()})
-        self._write(manifest)
-        sent(len(manifest))
-        need = self._until("need")
-        if need:
-            path = pack(need)
-            self._send({"bytes": path.stat().st_size})
-            with path.open("rb") as file:
-                while chunk := file.read(CHUNK):
-                    self._write(chunk)
-                    sent(len(chunk))
-        return self._result()
-
-    def plan(self, manifest: bytes, packages: Mapping[str, str]) -> dict[str, Any]:
-        """Hold an artifact against what is on the droplet, which changes nothing.
-
-        Args:
-            manifest: the artifact's compressed manifest.
-            packages: its packages, versions by name.
-        """
-        self._send({"do": "plan", "bytes": len(manifest), "packages": dict(packages)})
-        self._write(manifest)
-        return dict(self._result())
-
-    def _install_tool(self) -> None:
-        """Bring this version of the release tool to the droplet, and start it."""
-        channel = self._execute(commands.install_tool(self._target, tool().digest))
-        channel.sendall(tool().pack)
-        channel.shutdown_write()
-        said = channel.makefile("rb").read().decode(errors="replace")
-        if commands.NOT_PROVISIONED in said:
-            raise Refused(
-                f"{self._target.name} was never provisioned for {self._target.app} "
-                f"({self._target.root} is not there). Run: ansible-playbook site.yml"
-            )
-        if channel.recv_exit_status() != 0:
-            problem = channel.makefile_stderr("rb").read().decode(errors="replace")
-            raise Refused(
-                f"The release tool cannot be put on {self._target.name}: {problem.strip()}"
-            )
-        self._channel = self._execute(commands.serve(self._target, tool().digest))
-
-    def _execute(self, command: str) -> paramiko.Channel:
-        transport = self._connection.transport
+    def __init__(self, connection: fabric.Connection, command: str) -> None:
+        transport = connection.transport
         transport.set_keepalive(KEEPALIVE_SECONDS)
-        channel: paramiko.Channel = transport.open_session(timeout=CONNECT_SECONDS)
-        channel.exec_command(command)
-        channel.settimeout(SILENCE_SECONDS)
-        return channel
+        self._ssh: paramiko.Channel = transport.open_session(timeout=CONNECT_SECONDS)
+        self._ssh.exec_command(command)
+        self._ssh.settimeout(SILENCE_SECONDS)
 
-    def _send(self, facts: dict[str, Any]) -> None:
-        self._write(json.dumps(facts).encode() + b"\n")
-
-    def _write(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         try:
-            self._channel.sendall(data)
-        except (OSError, paramiko.SSHException):
-            # What the tool said before it went says why.
-            self._result()
-            raise self._lost() from None
+            self._ssh.sendall(data)
+        except paramiko.SSHException as error:
+            raise OSError(str(error)) from None
 
-    def _result(self) -> Any:
-        return self._until("result")
+    def receive(self) -> bytes:
+        return bytes(self._ssh.recv(CHUNK))
 
-    def _until(self, key: str) -> Any:
-        for facts in self._facts():
-            if "error" in facts:
-                error = facts["error"]
-                raise KINDS[error["kind"]](error["message"], error["detail"])
-            if key in facts:
-                return facts[key]
-            self._on_event(facts)
-        raise self._lost()
+    def end(self) -> None:
+        self._ssh.shutdown_write()
 
-    def _facts(self) -> Iterator[dict[str, Any]]:
-        while True:
-            while b"\n" in self._received:
-                line, self._received = self._received.split(b"\n", 1)
-                if line == commands.TOOL_MISSING.encode():
-                    raise _ToolMissing
-                yield json.loads(line)
-            try:
-                data = self._channel.recv(CHUNK)
-            except (TimeoutError, OSError):
-                raise self._lost() from None
-            if not data:
-                return
-            self._received += data
+    def code(self) -> int:
+        return int(self._ssh.recv_exit_status())
 
-    def _lost(self) -> SlipwayError:
+    def complaint(self) -> str:
         said = b""
-        while self._channel.recv_stderr_ready():
-            said += self._channel.recv_stderr(CHUNK)
-        return NeedsYou(
-            f"The conversation with {self._target.name} broke off. The droplet finishes or backs "
-            "out by itself. Look: invoke status",
-            said.decode(errors="replace").splitlines(),
-        )
+        while self._ssh.recv_stderr_ready():
+            said += self._ssh.recv_stderr(CHUNK)
+        return said.decode(errors="replace")
 
-
-class _ToolMissing(Exception):
-    """The droplet does not have this version of the release tool."""
+    def close(self) -> None:
+        self._ssh.close()
 
 
 def _connect(target: Target) -> fabric.Connection:

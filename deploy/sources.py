@@ -6,7 +6,8 @@ import hashlib
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,12 +23,13 @@ WHOLE = "."
 class Source:
     """A git repository, the project's folder in it ("." is all of it), and what is deployed of it.
 
-    ``revision`` None is HEAD of a clean work tree.
+    ``revision`` None is HEAD of a clean work tree; ``variables`` are as those of a Revision.
     """
 
     repository: Path
     project: str
     revision: str | None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, name: str | None) -> Revision:
         """The revision called ``name``, or the one that the inventory names.
@@ -35,7 +37,7 @@ class Source:
         Raises:
             Refused: as :func:`deploy.revision.resolve`.
         """
-        return resolve(self.repository, self.project, name or self.revision)
+        return resolve(self.repository, self.project, name or self.revision, **self.variables)
 
 
 def find(root: Path, source: str, project: str, revision: str) -> Source:

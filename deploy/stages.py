@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deploy import sources
 from deploy.ahead import Ahead
@@ -17,10 +17,8 @@ from deploy.errors import Refused
 from deploy.hooks import Hooks
 from deploy.planfile import Plan, World, moved
 from deploy.revision import Revision
+from deploy.session import Session
 from deploy.target import Target
-
-if TYPE_CHECKING:
-    from deploy.runner import Session
 
 # The release tool's operations after the push, by the phase to stop before.
 JOURNEYS = {
@@ -39,7 +37,7 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
         known = ", ".join(filter(None, JOURNEYS))
         raise Refused(f"No phase {request.stop_before} to stop before; there are: {known}")
     revision = revision_of(request)
-    ahead = Ahead(request.root, request.target, revision)
+    ahead = Ahead(request.root, request.target, revision, request.ahead)
     with conversation(request, console, lock=True) as (session, facts):
         tell_of_maintenance(facts, console)
         artifact = built(facts, console, ahead)
@@ -61,6 +59,16 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
     return {"changed": True, "url": _url(request), **done}
 
 
+def outcome(done: Mapping[str, Any]) -> str:
+    """One sentence on what :func:`deploy` did."""
+    release = done["release"]["id"]
+    if not done["changed"]:
+        return f"Nothing changed: {release} is live with this revision and these config vars"
+    if "stopped_before" in done:
+        return f"{release} stopped before {done['stopped_before']}. Go on: invoke switch"
+    return f"{release} is live: {done['url']}"
+
+
 def switch(request: Request, console: Console) -> dict[str, Any]:
     """The rest of a journey that was stopped: the release pushed last goes live."""
     with conversation(request, console, lock=True) as (session, facts):
@@ -72,14 +80,14 @@ def switch(request: Request, console: Console) -> dict[str, Any]:
 
 def build_only(request: Request, console: Console) -> Artifact:
     """Build for the droplet's Python, and leave the droplet alone."""
-    ahead = Ahead(request.root, request.target, revision_of(request))
+    ahead = Ahead(request.root, request.target, revision_of(request), request.ahead)
     with conversation(request, console, lock=False) as (_, facts):
         return built(facts, console, ahead)
 
 
 def push(request: Request, console: Console) -> dict[str, Any]:
     """Build, and bring what the droplet does not have; the release is sealed but not started."""
-    ahead = Ahead(request.root, request.target, revision_of(request))
+    ahead = Ahead(request.root, request.target, revision_of(request), request.ahead)
     with conversation(request, console, lock=True) as (session, facts):
         artifact = built(facts, console, ahead)
         return pushed(session, artifact, facts, console)[0]
@@ -117,7 +125,9 @@ def rollback(
 def revision_of(request: Request) -> Revision:
     """The commit that is asked for."""
     target = request.target
-    source = sources.find(request.root, target.source, target.project, target.revision)
+    source = request.source or sources.find(
+        request.root, target.source, target.project, target.revision
+    )
     return source.at(request.revision)
 
 

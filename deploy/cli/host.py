@@ -31,10 +31,10 @@ def lock(console: Console) -> None:
     Example: invoke lock
     """
     tools = (file.parent for file in sorted((ROOT / "audits" / "tools").glob("*/requirements.in")))
-    for folder in (ROOT / "app", ROOT, *tools):
+    for folder in (ROOT / "app", ROOT, ROOT / "roles" / "git_push" / "files", *tools):
         compile_lock = (uv.find_uv_bin(), "pip", "compile", "requirements.in", "--quiet")
         options = ("--universal", "--python-version", "3.11", "--generate-hashes")
         argv = (*compile_lock, *options, "--output-file", "requirements.txt")
-        console.note(f"{folder.name}/requirements.txt")
+        console.note(str((folder / "requirements.txt").relative_to(ROOT)))
         if subprocess.run(argv, cwd=folder, stdout=subprocess.DEVNULL).returncode:
             sys.exit(2)

@@ -117,15 +117,8 @@ def deploy(
         if plan_file
         else stages.deploy(request, console)
     )
-    release = done["release"]["id"]
     console.summary()
-    if not done["changed"]:
-        told = f"Nothing changed: {release} is live with this revision and these config vars"
-    elif stop_before:
-        told = f"{release} stopped before {stop_before}. Go on: invoke switch"
-    else:
-        told = f"{release} is live: {done['url']}"
-    console.result(told, {**done, "phases": console.times()})
+    console.result(stages.outcome(done), {**done, "phases": console.times()})
 
 
 @task()

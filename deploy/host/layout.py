@@ -56,6 +56,11 @@ class Layout:
         return self.maintenance / "on"
 
     @property
+    def builder(self) -> Path:
+        """Where builds are made for pushes by git; the release tool itself looks at none of it."""
+        return self.root / "builder"
+
+    @property
     def audit_log(self) -> Path:
         return self.root / "deploys.jsonl"
 

@@ -13,7 +13,11 @@ from audits import packages
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 SHELL_SCRIPTS = ["bin/_bootstrap", "bin/demo", "bin/test", ".ci/run"]
-LOCK_FILES = ["requirements.txt", "app/requirements.txt"]
+LOCK_FILES = [
+    "requirements.txt",
+    "app/requirements.txt",
+    "roles/git_push/files/requirements.txt",
+]
 
 
 def run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:

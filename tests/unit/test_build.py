@@ -208,3 +208,42 @@ def test_static_files_get_a_smaller_twin_where_it_pays(tmp_path: Path) -> None:
     assert made
     assert made.read_bytes()[:2] == b"\x1f\x8b"
     assert made.stat().st_size < 500
+
+
+def test_the_digest_is_of_what_runs_and_not_of_how_it_was_squeezed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {
+        "source/manage.py": "",
+        "packages/.tree.json": "{}",
+        "sbom/sbom.json": "{}",
+        "collected/files/big.123.css": "a {}\n" * 500,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    facts: dict[str, object] = {"manifest": None, "hashed": ["big.123.css"], "migrations": []}
+    facts |= {"static_url": "/static/", "processes": {}}
+    revision = Revision(Path(), "0" * 40, "1" * 40, "app", "Ada", "First")
+
+    def assembled(cache: str) -> Artifact:
+        return trees.assemble(
+            tmp_path / cache,
+            revision,
+            source=tmp_path / "source",
+            packages=tmp_path / "packages",
+            listed=tmp_path / "sbom",
+            collected=tmp_path / "collected",
+            facts=facts,
+            lock="lock",
+            droplet=Platform("3.13", "x86_64"),
+            warnings=(),
+        )
+
+    first = assembled("here")
+    # Another zlib.
+    monkeypatch.setattr("gzip.compress", lambda data, **_: b"\x1f\x8b" + data[:9])
+    second = assembled("there")
+    assert first.digest == second.digest
+    twins = [artifact.manifest["assets"]["big.123.css.gz"] for artifact in (first, second)]
+    assert twins[0] != twins[1]
+    assert set(twins) <= {*first.blobs, *second.blobs}

@@ -27,6 +27,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         wheel.writestr(info + "/WHEEL", head + "Tag: {tag}\\n")
         head = "Metadata-Version: 2.1\\n"
         wheel.writestr(info + "/METADATA", head + "Name: sources\\nVersion: 1.0\\n")
+        wheel.writestr(info + "/entry_points.txt", "[console_scripts]\\nrun = sources:main\\n")
         wheel.writestr(info + "/RECORD", "sources.so,,\\n")
     return name
 """
@@ -72,6 +73,16 @@ def test_source_that_needs_no_compiler_is_like_a_wheel(tmp_path: Path) -> None:
     unpack(requirements, Platform("3.13", "x86_64"), tmp_path / "out", notes.append)
     assert (tmp_path / "out" / "sources.so").exists()
     assert notes == []
+
+
+def test_nothing_tells_which_machine_unpacked_it(tmp_path: Path) -> None:
+    """Scripts have their interpreter's path, so two builders of one lock would disagree."""
+    requirements = locked(tmp_path, "py3-none-any")
+    unpack(requirements, Platform("3.13", "x86_64"), tmp_path / "out", print)
+    assert not (tmp_path / "out" / "bin").exists()
+    record = (tmp_path / "out" / "sources-1.0.dist-info" / "RECORD").read_text()
+    assert [line for line in record.splitlines() if "run" in line.partition(",")[0]] == []
+    assert "sources.so," in record
 
 
 def tag(python: str) -> str:

@@ -40,6 +40,10 @@ _raw:
 """
 
 
+# The role git_push brings the deployment side to the droplet.
+PARTS = ("roles/**/*", "playbooks/*", "deploy/**/*.py")
+
+
 class LookupModule(LookupBase):
     """``lookup('playbook_inputs', folder)``."""
 
@@ -50,7 +54,10 @@ class LookupModule(LookupBase):
         root, known = Path(terms[0]), variables or {}
         hasher = hashlib.sha256(__version__.encode())
         for path in sorted(
-            [*root.glob("roles/**/*"), *root.glob("playbooks/*"), root / "site.yml"]
+            [
+                *(file for part in PARTS for file in root.glob(part)),
+                root / "site.yml",
+            ]
         ):
             if path.is_file() and "__pycache__" not in path.parts:
                 hasher.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
