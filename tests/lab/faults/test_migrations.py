@@ -129,6 +129,8 @@ def table_locked(site: Site, seconds: int) -> Iterator[str]:
     try:
         yield process
     finally:
+        # Its server process would sleep on, and hold the lock, without anybody at its other end.
+        psql(site, f"SELECT pg_terminate_backend({process})")
         site.ssh(f"systemctl stop {BLOCKER}")
 
 
