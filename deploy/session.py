@@ -199,6 +199,9 @@ class Session:
     def _write(self, data: bytes) -> None:
         try:
             self._channel.send(data)
+        except TimeoutError:
+            # Nobody takes it any more: to wait for words as well would double the silence.
+            raise self._lost() from None
         except OSError:
             # What the tool said before it went says why.
             self._result()

@@ -233,3 +233,20 @@ with pipe.connected(target) as start, Session(target, start, "ada", print) as se
 """
     done = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True)
     assert done.stdout.split() == ["0"], done
+
+
+def test_what_nobody_takes_is_given_up_without_waiting_for_words(
+    target: Target, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = opened(target, events, "time.sleep(5)\n")
+
+    def full(data: bytes) -> None:
+        raise TimeoutError
+
+    def heard() -> bytes:
+        raise AssertionError("it waited for words")
+
+    monkeypatch.setattr(session._channel, "send", full)
+    monkeypatch.setattr(session._channel, "receive", heard)
+    with session, pytest.raises(NeedsYou, match="broke off"):
+        session.call("status")
