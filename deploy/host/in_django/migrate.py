@@ -13,12 +13,15 @@ from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.migrations.executor import MigrationExecutor
 
+# Locks are everybody's to see; since when and with what somebody else's session goes on is not.
 BLOCKERS = """
-    SELECT format('process %s of %s, %s for %s s: %s', pid, usename, state,
-                  extract(epoch FROM now() - xact_start)::int, left(query, 80))
+    SELECT format('process %s of %s', pid, usename) || CASE WHEN xact_start IS NULL THEN '' ELSE
+        format(', %s for %s s: %s', state, extract(epoch FROM now() - xact_start)::int,
+               left(query, 80)) END
     FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
-    ORDER BY xact_start LIMIT 3
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid IN (
+        SELECT pid FROM pg_locks WHERE locktype = 'relation' AND granted AND relation >= 16384)
+    ORDER BY xact_start NULLS FIRST LIMIT 3
 """
 
 asked = json.loads(os.environ["SLIPWAY"])
