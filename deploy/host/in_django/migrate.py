@@ -61,5 +61,6 @@ except OperationalError as error:
         with connection.cursor() as cursor:
             cursor.execute(BLOCKERS)
             blockers = [row[0] for row in cursor.fetchall()]
-        print("slipway:" + json.dumps({"blockers": blockers}))
+        # Django has begun a line about the migration that it applies.
+        print("\nslipway:" + json.dumps({"blockers": blockers}))
     raise
