@@ -22,10 +22,7 @@ IMAGES = ROOT / "docs" / "images"
 COLUMNS, ROWS = 110, 60
 WAIT_SECONDS = 600
 SCREENS = {
-    "deploy": "invoke deploy",
     "status": "invoke status",
-    "releases": "invoke releases",
-    "logs": "invoke logs --nginx --lines 6",
 }
 # A picture fetches nothing: the reader's own monospaced font will do.
 FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
