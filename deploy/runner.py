@@ -118,7 +118,7 @@ def _connect(target: Target) -> fabric.Connection:
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise Refused(
             f"{place} cannot be reached: {error}. Is it up, and is the address in "
-            f"inventory/{target.environment}.yml right?"
+            f"inventory/{target.environment}.yml right? Look: invoke doctor"
         ) from None
     return connection
 
