@@ -4,6 +4,7 @@ import os
 import sys
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.postgresql.client import DatabaseClient
 
 connection = connections[DEFAULT_DB_ALIAS]
 if connection.vendor == "sqlite":
@@ -11,8 +12,6 @@ if connection.vendor == "sqlite":
     for statement in connection.connection.iterdump():
         print(statement)
     sys.exit()
-
-from django.db.backends.postgresql.client import DatabaseClient  # noqa: E402
 
 args, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
 sys.stdout.flush()

@@ -5,6 +5,7 @@ import sqlite3
 import sys
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.postgresql.client import DatabaseClient
 
 connection = connections[DEFAULT_DB_ALIAS]
 if connection.vendor == "sqlite":
@@ -14,8 +15,6 @@ if connection.vendor == "sqlite":
     connection.ensure_connection()
     restored.backup(connection.connection)
     sys.exit()
-
-from django.db.backends.postgresql.client import DatabaseClient  # noqa: E402
 
 args, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
 options = ["--quiet", "--no-psqlrc", "--single-transaction", "--set=ON_ERROR_STOP=1"]
