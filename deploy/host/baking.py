@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from deploy.host import health
 from deploy.host.context import Context
 from deploy.host.health import Counters
+from deploy.host.processes import ACTIVE, WEB, processes
 from deploy.host.release import Release
 
 PROBE_SECONDS = 0.25
@@ -21,6 +22,8 @@ FEWEST_FAILURES = 3
 # Workers begun beyond those of the start, before it is called a crash: Gunicorn replaces one now
 # and then by itself (max_requests).
 FEWEST_CRASHES = 2
+# Django is imported within it, and systemd starts again what ended after one second (RestartSec).
+PROCESS_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,21 @@ def bake(ctx: Context, release: Release, before: Before, note: Callable[[str], N
         note(f"not judged from outside, as it was so before the switch: {trouble}")
     else:
         note(f"{seen.requests} answers, {seen.failures} of them 5xx")
+    return None
+
+
+def bake_processes(ctx: Context, release: str) -> str | None:
+    """Watch workers and schedulers that were just started; returns which one ended, or None."""
+    deadline = time.monotonic() + PROCESS_SECONDS
+    while time.monotonic() < deadline:
+        for entry in processes(ctx):
+            running = entry["state"] == f"{ACTIVE}/running" and not entry["restarts"]
+            if entry["release"] == release and entry["process"] != WEB and not running:
+                said = f"invoke logs --process {entry['process']} --release {release}"
+                return f"its process {entry['process']} ended when it had just begun ({said})"
+        if ctx.cancel.is_set():
+            return "somebody pressed Ctrl-C"
+        time.sleep(PROBE_SECONDS)
     return None
 
 

@@ -17,6 +17,7 @@ PROPERTIES = (
     *("MemoryCurrent", "CPUUsageNSec", "ControlGroup"),
 )
 ACTIVE = "active"
+WEB = "web"
 
 
 def processes(ctx: Context) -> list[dict[str, Any]]:
@@ -26,7 +27,7 @@ def processes(ctx: Context) -> list[dict[str, Any]]:
     """
     app = ctx.site.app
     # One answer for all: systemd shows the units of a pattern that it has in memory.
-    patterns = [f"{app}-{name}@*.service" for name in ("web", *ctx.site.processes)]
+    patterns = [f"{app}-{name}@*.service" for name in (WEB, *ctx.site.processes)]
     shown = subprocess.run(
         ("systemctl", "show", f"--property={','.join(PROPERTIES)}", *patterns),
         capture_output=True,
@@ -39,7 +40,7 @@ def processes(ctx: Context) -> list[dict[str, Any]]:
         for unit in blocks(shown)
         if unit["ActiveState"] != "inactive" or unit["Id"].partition("@")[2] == f"{live}.service"
     ]
-    return sorted(found, key=lambda entry: (not entry["live"], entry["process"] != "web"))
+    return sorted(found, key=lambda entry: (not entry["live"], entry["process"] != WEB))
 
 
 def addons(ctx: Context) -> list[dict[str, Any]]:

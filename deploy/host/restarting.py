@@ -8,10 +8,9 @@ from deploy.host import audit, health, reading
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused
 from deploy.host.events import phase
+from deploy.host.processes import WEB
 from deploy.host.procfile import process_type
 from deploy.host.release import Release
-
-WEB = "web"
 
 
 def restart(ctx: Context, process: str | None) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def scale(ctx: Context) -> dict[str, Any]:
     release = reading.chosen(ctx, None)
     with phase(ctx.reporter, "processes") as starting:
         problem = ctx.units.run_processes(release.id)
-    with phase(ctx.reporter, "web"):
+    with phase(ctx.reporter, WEB):
         problem = problem or ctx.units.set_workers(release.id, ctx.site.workers)
         try:
             if not problem:

@@ -14,7 +14,7 @@ from deploy.host import audit, baking, certificates, lock, maintenance, restorin
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import SlipwayError
-from deploy.host.processes import ACTIVE, addons, processes
+from deploy.host.processes import ACTIVE, WEB, addons, processes
 from deploy.host.procfile import process_type
 from deploy.host.project import ask
 from deploy.host.release import Release, current_id, read, read_all
@@ -97,7 +97,7 @@ def _expected(ctx: Context, release: Release | None) -> list[str]:
     if release is None:
         return []
     named = [name for name in ctx.site.processes if process_type(name) in release.processes]
-    return ["web", *named]
+    return [WEB, *named]
 
 
 def _certificate(ctx: Context) -> dict[str, Any] | None:

@@ -109,7 +109,7 @@ def _prove(ctx: Context, release: Release, before: Before) -> str | None:
     try:
         with phase(ctx.reporter, "bake") as current:
             trouble = baking.bake(ctx, release, before, current.note)
-        return trouble or _switch_processes(ctx, release.id)
+        return trouble or _switch_processes(ctx, release.id, watch=True)
     except (SlipwayError, OSError, ValueError, subprocess.SubprocessError) as error:
         return f"it could not be watched ({error})"
 
@@ -126,13 +126,14 @@ def _cross(ctx: Context, release: Release, bridge: Bridge) -> None:
         raise
 
 
-def _switch_processes(ctx: Context, release: str) -> str | None:
+def _switch_processes(ctx: Context, release: str, watch: bool = False) -> str | None:
     """Workers and schedulers change over. Returns what is wrong with the new ones, or None."""
     if not ctx.site.processes:
         return None
     with phase(ctx.reporter, "processes") as changing:
         changing.note(", ".join(ctx.site.processes))
-        return ctx.units.run_processes(release)
+        trouble = ctx.units.run_processes(release)
+        return trouble or (baking.bake_processes(ctx, release) if watch else None)
 
 
 def _retire_others(ctx: Context, release: Release) -> None:

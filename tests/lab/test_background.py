@@ -124,3 +124,16 @@ def test_it_is_shown_restarted_and_read(site: Site) -> None:
     site.ask(f"systemctl kill --signal=KILL {shlex.quote(f'{APP}-clock@*')}")
     begun = f"[ $(grep -c begins {LOG}) -gt {count + 1} ]"
     site.ask(f"for n in $(seq 50); do {begun} && exit 0; sleep 0.1; done; exit 1")
+
+
+def test_a_release_whose_scheduler_does_not_stay_up_is_taken_back(site: Site) -> None:
+    live = site.release()
+    before = site.git("rev-parse", "HEAD")
+    site.commit({"app/clock.py": "raise SystemExit('no spring')\n"}, "A broken scheduler")
+    failed = site.invoke("deploy")
+    assert failed.code == 3, failed
+    assert "its process clock ended when it had just begun" in failed.stderr, failed
+    assert site.release() == live
+    (clock,) = [process for process in site.json("ps") if process["process"] == "clock"]
+    assert (clock["state"], clock["live"], clock["release"]) == ("active/running", True, live)
+    site.git("reset", "--quiet", "--hard", before)

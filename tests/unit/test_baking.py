@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.host import baking, health
-from deploy.host.baking import Before, bake, look
+from deploy.host.baking import Before, bake, bake_processes, look
 from deploy.host.health import COUNTERS_PATH, Counters
 from deploy.host.units import UnitState
 from tests.unit.test_health import (
@@ -182,3 +182,45 @@ def test_ctrl_c_takes_the_release_back(room: Path) -> None:
     with instance(room, site({})) as (ctx, _):
         ctx.cancel.set()
         assert bake(ctx, RELEASE, CALM_BEFORE, print) == "somebody pressed Ctrl-C"
+
+
+@pytest.mark.parametrize(
+    ("state", "sub", "restarts", "ended"),
+    [
+        ("active", "running", 0, False),
+        ("activating", "auto-restart", 0, True),
+        ("active", "running", 1, True),
+        ("failed", "failed", 0, True),
+    ],
+)
+def test_a_worker_that_ends_at_once_is_seen(
+    room: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    sub: str,
+    restarts: int,
+    ended: bool,
+) -> None:
+    units = {
+        f"mysite-web@{RELEASE.id}": ("active", "running", 0),
+        f"mysite-clock@{RELEASE.id}": (state, sub, restarts),
+        "mysite-clock@another": ("failed", "failed", 9),
+    }
+    shown = "\n\n".join(
+        f"Id={name}.service\nActiveState={active}\nSubState={now}\nNRestarts={count}"
+        for name, (active, now, count) in units.items()
+    )
+    systemctl = room / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\ncat <<'END'\n{shown}\nEND\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(room), prepend=":")
+    monkeypatch.setattr(baking, "PROCESS_SECONDS", 0.05)
+    with instance(room, site({})) as (ctx, _):
+        ctx = replace(ctx, site=replace(ctx.site, processes=("clock",)))
+        trouble = bake_processes(ctx, RELEASE.id)
+    assert trouble == (
+        "its process clock ended when it had just begun "
+        f"(invoke logs --process clock --release {RELEASE.id})"
+        if ended
+        else None
+    )
