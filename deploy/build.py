@@ -173,13 +173,19 @@ def _ask(
 
 def _judge(facts: Mapping[str, Any], source: Path, target: Target) -> tuple[str, ...]:
     """Refuse a project that could not be served; returns warnings."""
-    found = [problem.text for problem in judging.problems(facts, source)]
-    if judging.insecure(facts):
+    found = [problem.text for problem in judging.problems(facts, source, target.accepted_checks)]
+    if judging.insecure(facts, target.accepted_checks):
         found.append(judging.SECURITY_ADVICE)
     if found:
         raise Refused(f"{target.project}/ cannot be deployed: {found[0]}", found[1:])
-    warnings = tuple(facts["warnings"])
+    warnings = tuple(_told(text, target.accepted_checks) for text in facts["warnings"])
     return warnings if facts["manifest"] else (*warnings, judging.NOT_HASHED)
+
+
+def _told(warning: str, accepted: Mapping[str, str]) -> str:
+    """A warning that passes: with the reason, where the inventory has one."""
+    check = warning.partition(":")[0]
+    return f"{check} is accepted: {accepted[check]}" if check in accepted else warning
 
 
 def _processes(source: Path, target: Target, facts: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from deploy.host.procfile import processes, web_problem
 # Warnings of these checks are holes that visitors could feel: `check --deploy` has to have none.
 SECURITY_CHECKS = "security."
 SECURITY_ADVICE = (
-    "Set these right; by config vars, if the settings read them; or, with a reason beside it, list "
-    "the check in SILENCED_SYSTEM_CHECKS of the settings"
+    "Set these right; by config vars, if the settings read them; or accept the check, with your "
+    "reason, in SILENCED_SYSTEM_CHECKS of the settings or in site_accepted_checks of the inventory"
 )
 NOT_HASHED = "static files are not hashed; with ManifestStaticFilesStorage browsers can keep them"
 
@@ -26,12 +26,15 @@ class Problem:
     text: str
 
 
-def problems(facts: Mapping[str, Any], source: Path) -> tuple[Problem, ...]:
+def problems(
+    facts: Mapping[str, Any], source: Path, accepted: Container[str]
+) -> tuple[Problem, ...]:
     """Everything for which a build refuses the project.
 
     Args:
         facts: what in_project.py told.
         source: the folder that it ran in.
+        accepted: ids of checks whose warnings the inventory accepts.
     """
     found = []
     if facts["debug"]:
@@ -65,12 +68,16 @@ def problems(facts: Mapping[str, Any], source: Path) -> tuple[Problem, ...]:
             Problem("static", f"STATIC_ROOT is {root}; set it to BASE_DIR / 'staticfiles'")
         )
     found += [Problem("checks", text) for text in facts["errors"]]
-    return (*found, *(Problem("security", text) for text in insecure(facts)))
+    return (*found, *(Problem("security", text) for text in insecure(facts, accepted)))
 
 
-def insecure(facts: Mapping[str, Any]) -> tuple[str, ...]:
+def insecure(facts: Mapping[str, Any], accepted: Container[str]) -> tuple[str, ...]:
     """The warnings of `check --deploy` that refuse a build."""
-    return tuple(text for text in facts["warnings"] if text.startswith(SECURITY_CHECKS))
+    return tuple(
+        text
+        for text in facts["warnings"]
+        if text.startswith(SECURITY_CHECKS) and text.partition(":")[0] not in accepted
+    )
 
 
 def web(source: Path, facts: Mapping[str, Any]) -> tuple[dict[str, str], str | None]:

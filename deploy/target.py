@@ -17,6 +17,7 @@ class Target:
     ``inventory`` is the file it was read from, below the repository.
     ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own; ``root_certificate``
     is that of a private authority, or "". Times are seconds.
+    ``accepted_checks`` are ids of Django's security checks whose warnings pass, and why.
     ``addons`` are the services of the site's own, such as "redis".
     ``source``, ``project`` and ``revision`` say what is deployed (:mod:`deploy.sources`).
     ``database`` is what the droplet has for the site: postgresql, or sqlite, a file.
@@ -46,6 +47,7 @@ class Target:
     project: str
     revision: str
     build_env: Mapping[str, str]
+    accepted_checks: Mapping[str, str]
     extra_packages: tuple[str, ...]
     addons: tuple[str, ...]
     inventory: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,22 @@ def build(patient: Patient) -> None:
             return
         if not _switches(patient, facts):
             break
-    for problem in judging.problems(facts, source):
-        if not problem.text.startswith(TOLD):
-            patient.say(_of_build(problem))
-    patient.say(*_well(facts))
+    accepted = patient.target.accepted_checks
+    found = judging.problems(facts, source, accepted)
+    left = [problem for problem in found if not problem.text.startswith(TOLD)]
+    patient.say(*map(_of_build, left))
+    checks = [problem.text.partition(":")[0] for problem in left if problem.subject == "security"]
+    if checks:
+        command = f"site_accepted_checks: {{{', '.join(f'{check}: WHY' for check in checks)}}}"
+        patient.say(
+            Finding(
+                "security",
+                Verdict.ADVICE,
+                "what the site can live with is accepted, with a reason, by",
+                command,
+            )
+        )
+    patient.say(*_well(facts, accepted))
     processes, refusal = judging.web(source, facts)
     if refusal:
         told, _, command = refusal.partition("; write: ")
@@ -74,7 +86,7 @@ def _switches(patient: Patient, facts: Mapping[str, Any]) -> bool:
     """Whether a config var was found that takes away a security warning."""
     loaded = patient.load()
     before = len(patient.sets)
-    for text in judging.insecure(facts):
+    for text in judging.insecure(facts, patient.target.accepted_checks):
         setting = SWITCHES.get(text.partition(":")[0])
         if setting:
             found = patient.first(cures.security(setting), loaded)
@@ -92,7 +104,7 @@ def _of_build(problem: judging.Problem) -> Finding:
     return Finding(problem.subject, Verdict.PROJECT, told, command)
 
 
-def _well(facts: Mapping[str, Any]) -> Iterator[Finding]:
+def _well(facts: Mapping[str, Any], accepted: Container[str]) -> Iterator[Finding]:
     """What a build looks at and is content with."""
     if not facts["changes"] and not facts["conflicts"]:
         yield fine("migrations", "every model has its migrations")
@@ -100,5 +112,5 @@ def _well(facts: Mapping[str, Any]) -> Iterator[Finding]:
         yield fine("static", "collected and hashed")
     elif facts["static_root"]:
         yield Finding("static", Verdict.ADVICE, judging.NOT_HASHED)
-    if not facts["errors"] and not judging.insecure(facts):
+    if not facts["errors"] and not judging.insecure(facts, accepted):
         yield fine("checks", "manage.py check --deploy has nothing that stops a build")

@@ -69,7 +69,9 @@ def _acquire(descriptor: int, path: Path, wait: bool, waiting: Callable[[str], N
             holding = _describe(path)
         # Whoever only looks at the lock (status) holds it for an instant.
         if not wait and time.monotonic() > patience:
-            raise Refused(f"{holding}. Wait for it with --wait (git push: -o wait), or look: invoke status")
+            raise Refused(
+                f"{holding}. Wait for it with --wait (git push: -o wait), or look: invoke status"
+            )
         if wait and not told:
             waiting(holding)
             told = True

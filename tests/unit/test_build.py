@@ -3,6 +3,7 @@
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,21 @@ def test_the_ways_out_of_insecure_settings_are_told_once(tmp_path: Path) -> None
         module._judge(facts, tmp_path, TARGET)
     assert refused.value.message.endswith("security.W004: HSTS")
     assert refused.value.detail == ("security.W008: redirect", judging.SECURITY_ADVICE)
+
+
+def test_what_the_inventory_accepts_passes_with_its_reason(tmp_path: Path) -> None:
+    warnings = ["security.W004: HSTS", "security.W008: redirect"]
+    facts = {**FACTS_OF_PROJECT, "static_root": str(tmp_path / "static"), "warnings": warnings}
+    accepted = {"security.W008": "Nginx leads to https"}
+    target = replace(TARGET, accepted_checks=accepted)
+    with pytest.raises(Refused) as refused:
+        module._judge(facts, tmp_path, target)
+    assert refused.value.message.endswith("security.W004: HSTS")
+    target = replace(TARGET, accepted_checks={**accepted, "security.W004": "no subdomains yet"})
+    assert module._judge(facts, tmp_path, target)[:2] == (
+        "security.W004 is accepted: no subdomains yet",
+        "security.W008 is accepted: Nginx leads to https",
+    )
 
 
 @pytest.mark.parametrize("movable", [True, False])

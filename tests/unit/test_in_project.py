@@ -46,7 +46,7 @@ def test_a_relative_static_root_is_meant_from_the_project(source: Path) -> None:
     settings.write_text(f"{settings.read_text()}STATIC_ROOT = 'collected'\n")
     facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
     assert facts["static_root"] == str(source / "collected")
-    assert [p for p in judging.problems(facts, source) if p.subject == "static"] == []
+    assert [p for p in judging.problems(facts, source, ()) if p.subject == "static"] == []
 
 
 def test_a_build_is_given_the_config_vars_that_the_inventory_sets(tmp_path: Path) -> None:

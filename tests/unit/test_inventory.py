@@ -32,6 +32,7 @@ FACTS: dict[str, object] = {
     "project": "app",
     "revision": "",
     "build_env": {"NODE_ENV": "production"},
+    "accepted_checks": {},
     "extra_packages": [],
     "addons": [],
     "keep_releases": 5,
