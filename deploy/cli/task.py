@@ -78,4 +78,20 @@ def _optional_positionals(original: Callable[[ParseMachine], None]) -> Callable[
     return complete_context
 
 
+def _help_is_no_positional(original: Callable[[ParseMachine, str], None]) -> Callable[..., None]:
+    """Invoke takes any word for a positional argument that it waits for, --help too."""
+
+    def see_positional_arg(machine: ParseMachine, word: str) -> None:
+        flags = machine.initial.flags
+        if word not in flags or flags[word].name != "help":
+            original(machine, word)
+            return
+        flags[word].value = machine.context.name
+        for argument in machine.context.missing_positional_args:
+            argument.set_value("")
+
+    return see_positional_arg
+
+
 setattr(ParseMachine, "complete_context", _optional_positionals(ParseMachine.complete_context))  # noqa: B010
+setattr(ParseMachine, "see_positional_arg", _help_is_no_positional(ParseMachine.see_positional_arg))  # noqa: B010

@@ -67,6 +67,17 @@ def task_names(collection: Collection, prefix: str = "") -> Iterator[str]:
         yield from task_names(inner, f"{name}.")
 
 
+@pytest.mark.parametrize("task", ["new", "config.set", "config.unset", "ps.scale", "rollback"])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_is_asked_for_behind_a_task_that_takes_a_word(task: str, flag: str) -> None:
+    done = invoke(task, flag)
+    # Where a task has a -h of its own, only the long one asks for help.
+    if (task, flag) == ("new", "-h"):
+        assert "needed value" in done.stderr
+    else:
+        assert done.stdout.startswith("Usage: inv[oke]"), (done.stdout, done.stderr)
+
+
 @pytest.mark.parametrize("task", sorted(task_names(namespace)))
 def test_help_has_an_example(task: str) -> None:
     assert f"invoke {task}" in (namespace[task].__doc__ or "")
