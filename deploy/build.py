@@ -190,7 +190,7 @@ def _told(warning: str, accepted: Mapping[str, str]) -> str:
 
 def _processes(source: Path, target: Target, facts: Mapping[str, Any]) -> dict[str, str]:
     """Process types and commands; refuse a web line that cannot be handed its socket."""
-    found, problem = judging.web(source, facts)
+    found, problem = judging.web(source, facts, target.procfile)
     if problem:
         raise Refused(f"{target.project}/{problem}")
     return found

@@ -80,13 +80,19 @@ def insecure(facts: Mapping[str, Any], accepted: Container[str]) -> tuple[str, .
     )
 
 
-def web(source: Path, facts: Mapping[str, Any]) -> tuple[dict[str, str], str | None]:
+def web(
+    source: Path, facts: Mapping[str, Any], own: Mapping[str, str]
+) -> tuple[dict[str, str], str | None]:
     """Process types and commands of the Procfile, and why its web line cannot run (None: it can).
 
     Without a web line it is the one that the settings make.
+
+    Args:
+        own: lines of the inventory, which count instead of the project's.
     """
     path = source / "Procfile"
-    found = processes(path.read_text()) if path.exists() else {}
+    lines = [path.read_text()] if path.exists() else []
+    found = processes("\n".join([*lines, *(f"{name}: {line}" for name, line in own.items())]))
     if "web" in found:
         problem = web_problem(found["web"], facts["application"] or "mysite.wsgi")
         return found, f"Procfile: web {problem}" if problem else None

@@ -18,6 +18,7 @@ class Target:
     ``identity_file`` and ``known_hosts`` are paths, or "" for the user's own; ``root_certificate``
     is that of a private authority, or "". Times are seconds.
     ``accepted_checks`` are ids of Django's security checks whose warnings pass, and why.
+    ``procfile`` are lines that count instead of those of the project's Procfile.
     ``addons`` are the services of the site's own, such as "redis".
     ``source``, ``project`` and ``revision`` say what is deployed (:mod:`deploy.sources`).
     ``database`` is what the droplet has for the site: postgresql, or sqlite, a file.
@@ -48,6 +49,7 @@ class Target:
     revision: str
     build_env: Mapping[str, str]
     accepted_checks: Mapping[str, str]
+    procfile: Mapping[str, str]
     extra_packages: tuple[str, ...]
     addons: tuple[str, ...]
     inventory: str

@@ -61,7 +61,7 @@ def build(patient: Patient) -> None:
             )
         )
     patient.say(*_well(facts, accepted))
-    processes, refusal = judging.web(source, facts)
+    processes, refusal = judging.web(source, facts, patient.target.procfile)
     if refusal:
         told, _, command = refusal.partition("; write: ")
         patient.say(Finding("web", Verdict.PROJECT, told, command))

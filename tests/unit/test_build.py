@@ -71,6 +71,13 @@ def test_the_web_process_is_the_procfiles_or_made_of_the_settings(
             module._processes(tmp_path, TARGET, facts)
 
 
+def test_lines_of_the_inventory_count_instead_of_the_procfiles(tmp_path: Path) -> None:
+    (tmp_path / "Procfile").write_text("web: bash start.sh\nworker: w")
+    own = {"web": "gunicorn a.wsgi", "release": "./manage.py createcachetable"}
+    target = replace(TARGET, procfile=own)
+    assert module._processes(tmp_path, target, {"application": ""}) == {**own, "worker": "w"}
+
+
 FACTS_OF_PROJECT = {
     "debug": False,
     "changes": [],

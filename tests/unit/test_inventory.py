@@ -33,6 +33,7 @@ FACTS: dict[str, object] = {
     "revision": "",
     "build_env": {"NODE_ENV": "production"},
     "accepted_checks": {},
+    "procfile": {},
     "extra_packages": [],
     "addons": [],
     "keep_releases": 5,
