@@ -179,6 +179,8 @@ def _judge(facts: Mapping[str, Any], source: Path, target: Target) -> tuple[str,
     if found:
         raise Refused(f"{target.project}/ cannot be deployed: {found[0]}", found[1:])
     warnings = tuple(_told(text, target.accepted_checks) for text in facts["warnings"])
+    if facts["changes"]:
+        warnings += (_told(f"{judging.MAKEMIGRATIONS}: changes", target.accepted_checks),)
     return warnings if facts["manifest"] else (*warnings, judging.NOT_HASHED)
 
 

@@ -11,6 +11,8 @@ from deploy.host.procfile import processes, web_problem
 
 # Warnings of these checks are holes that visitors could feel: `check --deploy` has to have none.
 SECURITY_CHECKS = "security."
+# Accepted like a check: models that `makemigrations --check` finds ahead of their migrations.
+MAKEMIGRATIONS = "makemigrations"
 SECURITY_ADVICE = (
     "Set these right; by config vars, if the settings read them; or accept the check, with your "
     "reason, in SILENCED_SYSTEM_CHECKS of the settings or in site_accepted_checks of the inventory"
@@ -34,14 +36,14 @@ def problems(
     Args:
         facts: what in_project.py told.
         source: the folder that it ran in.
-        accepted: ids of checks whose warnings the inventory accepts.
+        accepted: ids of checks whose warnings the inventory accepts, or MAKEMIGRATIONS.
     """
     found = []
     if facts["debug"]:
         found.append(
             Problem("DEBUG", "DEBUG is on unless a variable says otherwise; make it off by default")
         )
-    if facts["changes"]:
+    if facts["changes"] and MAKEMIGRATIONS not in accepted:
         changes = "; ".join(facts["changes"])
         found.append(
             Problem(

@@ -13,6 +13,8 @@ from doctor.loading import Failure, Loaded, Project
 ROUNDS = 60
 YEAR = str(365 * 24 * 3600)
 TRUE = ("True", "1", "true")
+# What Nginx says of a request, as SECURE_PROXY_SSL_HEADER wants it.
+PROXY_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SOCKET = "/run/postgresql"
 POSTGRES = re.compile(r"DB|DATABASE|POSTGRES|PG|SQL|RDS")
 # By these settings tell that they are on Heroku, where they take what they are given.
@@ -129,6 +131,13 @@ def media(place: Place) -> tuple[Cure, ...]:
     """MEDIA_ROOT."""
     kept = Cure(lambda seen: seen.media_root == place.media, re.compile("MEDIA"), (place.media,))
     return (kept,)
+
+
+def https() -> tuple[Cure, ...]:
+    """SECURE_PROXY_SSL_HEADER: its two words, as settings split them, or a switch for them."""
+    values = (",".join(PROXY_HEADER), *TRUE)
+    names = re.compile("PROXY|FORWARDED|SSL_HEADER|HTTPS")
+    return (Cure(lambda seen: seen.proxy_header == PROXY_HEADER, names, values),)
 
 
 def key(secret: str) -> tuple[Cure, ...]:

@@ -15,7 +15,6 @@ from doctor.model import Finding, Verdict, fine
 
 HERE = {"", "localhost", "127.0.0.1", "::1"}
 WHITENOISE = "whitenoise.middleware.WhiteNoiseMiddleware"
-PROXY_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 FILES = "django.core.files.storage.FileSystemStorage"
 UPLOADS_SHOWN = 3
@@ -79,12 +78,12 @@ def database(seen: Loaded, place: cures.Place, own: bool) -> Finding:
 
 
 def https(seen: Loaded) -> Finding:
-    if seen.proxy_header == PROXY_HEADER:
+    if seen.proxy_header == cures.PROXY_HEADER:
         return fine("HTTPS", "SECURE_PROXY_SSL_HEADER is what Nginx sends")
     told = "SECURE_PROXY_SSL_HEADER is not set: to Django every request looks like plain HTTP"
     if seen.values.get("SECURE_SSL_REDIRECT"):
         told = "SECURE_PROXY_SSL_HEADER is not set: every page would lead to itself for ever"
-    command = f"SECURE_PROXY_SSL_HEADER = {PROXY_HEADER}".replace("'", '"')
+    command = f"SECURE_PROXY_SSL_HEADER = {cures.PROXY_HEADER}".replace("'", '"')
     return Finding("HTTPS", Verdict.PROJECT, told, command)
 
 

@@ -22,12 +22,12 @@ def examine(patient: Patient) -> bool:
     if not loaded.settings_known:
         patient.say(_error("settings", loaded, patient.packages))
         return False
-    for step in (_debug, _secret_key, _hosts, _database, _media):
+    for step in (_debug, _secret_key, _hosts, _database, _media, _https):
         loaded = step(patient, loaded)
     for name in patient.stand_ins:
         if name not in patient.sets:
             patient.say(settings.required(name))
-    patient.say(settings.https(loaded), *settings.log_files(loaded), *settings.caches(loaded))
+    patient.say(*settings.log_files(loaded), *settings.caches(loaded))
     patient.say(settings.whitenoise(loaded), settings.email(loaded))
     return _apps(patient)
 
@@ -118,6 +118,16 @@ def _media(patient: Patient, loaded: Loaded) -> Loaded:
         return loaded
     found = patient.first(cures.media(patient.place), loaded)
     return _again(patient, "media", found, "is read from {name}") if found else loaded
+
+
+def _https(patient: Patient, loaded: Loaded) -> Loaded:
+    well = loaded.proxy_header == cures.PROXY_HEADER
+    found = {} if well else patient.first(cures.https(), loaded)
+    if found:
+        told = "Django believes Nginx that a request came by HTTPS only with {name}"
+        return _again(patient, "HTTPS", found, told)
+    patient.say(settings.https(loaded))
+    return loaded
 
 
 def _again(patient: Patient, subject: str, found: cures.Given, told: str) -> Loaded:

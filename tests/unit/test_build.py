@@ -71,6 +71,15 @@ def test_the_web_process_is_the_procfiles_or_made_of_the_settings(
             module._processes(tmp_path, TARGET, facts)
 
 
+def test_models_ahead_of_their_migrations_can_be_accepted(tmp_path: Path) -> None:
+    changes = ["catalog/migrations/0002.py"]
+    facts = {**FACTS_OF_PROJECT, "static_root": str(tmp_path / "static"), "changes": changes}
+    with pytest.raises(Refused, match="without a migration"):
+        module._judge(facts, tmp_path, TARGET)
+    target = replace(TARGET, accepted_checks={"makemigrations": "choices only"})
+    assert "makemigrations is accepted: choices only" in module._judge(facts, tmp_path, target)
+
+
 def test_lines_of_the_inventory_count_instead_of_the_procfiles(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("web: bash start.sh\nworker: w")
     own = {"web": "gunicorn a.wsgi", "release": "./manage.py createcachetable"}

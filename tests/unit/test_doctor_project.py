@@ -183,6 +183,10 @@ def test_config_vars_that_were_seen_to_help_are_told(tmp_path: Path) -> None:
         ("DJANGO_MEDIA_ROOT", "MEDIA_FOLDER"),
         ("DEFAULT_AUTO", 'ROWS = os.environ.get("MAX_DB_NAME", "9")\nDEFAULT_AUTO'),
         ("SECURE_SSL_REDIRECT = ", 'SECURE_SSL_REDIRECT = os.environ.get("SSL_REDIRECT") == "1"\n'),
+        (
+            '= ("HTTP_X_FORWARDED_PROTO", "https")',
+            '= tuple(os.environ.get("FORWARDED", "").split(","))',
+        ),
     )
     found = findings(tmp_path, files)
     assert {one.sets for one in found if one.sets} == {
@@ -195,6 +199,7 @@ def test_config_vars_that_were_seen_to_help_are_told(tmp_path: Path) -> None:
         ("DB_PORT", "5432"),
         ("MEDIA_FOLDER", "/srv/mysite/media"),
         ("SSL_REDIRECT", "1"),
+        ("FORWARDED", "HTTP_X_FORWARDED_PROTO,https"),
     }
     assert {verdict for _, verdict in hindering(found)} == {"config var"}
     commands = {one.command for one in found if one.sets}
