@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 
 from django.apps import apps
 from django.conf import settings
@@ -19,12 +20,21 @@ from django.db.migrations.loader import MigrationLoader
 static_root = os.path.abspath(settings.STATIC_ROOT) if settings.STATIC_ROOT else ""  # noqa: PTH100
 hashed, manifest = [], None
 if static_root and apps.is_installed("django.contrib.staticfiles"):
-    settings.STATIC_ROOT = os.environ["SLIPWAY_STATIC"]
+    # As on Heroku: such a project has them in its repository, collected. Their storage reads its
+    # manifest from STATIC_ROOT when it is imported.
+    collected = os.environ.get("DISABLE_COLLECTSTATIC")
+    if not collected:
+        settings.STATIC_ROOT = os.environ["SLIPWAY_STATIC"]
     from django.contrib.staticfiles.storage import staticfiles_storage
 
-    call_command("collectstatic", interactive=False, verbosity=0)
+    if collected:
+        shutil.copytree(static_root, os.environ["SLIPWAY_STATIC"])
+    else:
+        call_command("collectstatic", interactive=False, verbosity=0)
     hashed = sorted(set(getattr(staticfiles_storage, "hashed_files", {}).values()))
     manifest = getattr(staticfiles_storage, "manifest_name", None)
+    if manifest and not pathlib.Path(os.environ["SLIPWAY_STATIC"], manifest).exists():
+        manifest = None
 pathlib.Path(os.environ["SLIPWAY_STATIC"]).mkdir(exist_ok=True)
 
 changes = io.StringIO()

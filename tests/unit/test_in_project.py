@@ -1,5 +1,6 @@
 """What Django says of a project before it is uploaded, by in_project.py in the project itself."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -47,6 +48,25 @@ def test_a_relative_static_root_is_meant_from_the_project(source: Path) -> None:
     facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
     assert facts["static_root"] == str(source / "collected")
     assert [p for p in judging.problems(facts, source, ()) if p.subject == "static"] == []
+
+
+def test_a_project_may_have_its_static_files_collected(source: Path) -> None:
+    python, static = Path(sys.executable), source.parent / "static"
+    asking.ask(python, source, TARGET, {}, static)
+    kept = source / "staticfiles"
+    shutil.copytree(static, kept)
+    manifest = json.loads((kept / "staticfiles.json").read_text())
+    manifest["paths"]["logo.txt"] = "logo.123456789abc.txt"
+    (kept / "staticfiles.json").write_text(json.dumps(manifest))
+    (kept / "logo.123456789abc.txt").write_text("made elsewhere")
+    given = {"DISABLE_COLLECTSTATIC": "1"}
+    facts = asking.ask(python, source, TARGET, given, source.parent / "again")
+    assert "logo.123456789abc.txt" in facts["hashed"]
+    assert facts["manifest"] == "staticfiles.json"
+    assert (source.parent / "again/logo.123456789abc.txt").read_text() == "made elsewhere"
+    # Without the variable they are collected anew.
+    facts = asking.ask(python, source, TARGET, {}, source.parent / "anew")
+    assert "logo.123456789abc.txt" not in facts["hashed"]
 
 
 def test_a_build_is_given_the_config_vars_that_the_inventory_sets(tmp_path: Path) -> None:
