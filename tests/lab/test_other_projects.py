@@ -19,7 +19,7 @@ DBSHELL = "python manage.py dbshell"
 
 # A database that Django itself fills, and what a later revision adds to it.
 USERS = '["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.staticfiles"]'
-SITES = f'SITE_ID = 1\nINSTALLED_APPS = ["django.contrib.sites", *{USERS}]\n'
+SESSIONS = f'INSTALLED_APPS = ["django.contrib.sessions", *{USERS}]\n'
 
 
 @pytest.fixture
@@ -59,6 +59,19 @@ def test_a_folder_is_deployed_as_it_declares_itself(site: Site) -> None:
     assert "--bind" not in site.ask("cat /srv/locallibrary/current/bin/web")
 
 
+def test_uvicorns_worker_serves_it_as_well(site: Site, source: Path) -> None:
+    line = "web: gunicorn --worker-class uvicorn_worker.UvicornWorker tiny.asgi:application\n"
+    (source / "Procfile").write_text(line)
+    with (source / "requirements.txt").open("a") as requirements:
+        requirements.write("uvicorn-worker\n")
+    done = site.invoke("deploy", env=ENVIRONMENT)
+    assert done.code == 0, done
+    assert site.get().body == "tiny says hello to ASGIRequest"
+    assert json.loads(site.invoke("status", "--json", env=ENVIRONMENT).stdout)["problems"] == []
+    said = site.ask("journalctl --unit='locallibrary-web@*' --boot --output=cat --lines=200")
+    assert "uvicorn_worker.UvicornWorker" in said
+
+
 @pytest.fixture
 def in_a_file(site: Site, source: Path) -> Iterator[Site]:
     """The same with its database in a file; with PostgreSQL again afterwards."""
@@ -80,15 +93,15 @@ def test_a_database_in_a_file_outlives_releases(in_a_file: Site, source: Path) -
     done = site.invoke("manage", env=ENVIRONMENT, words=("createsuperuser", *made))
     assert done.code == 0, done
     with (source / "tiny" / "settings.py").open("a") as settings:
-        settings.write(SITES)
+        settings.write(SESSIONS)
     before = site.release()
     done = site.invoke("deploy", env=ENVIRONMENT)
     assert done.code == 0, done
     assert "restore point of" in done.output, done
     assert site.release() != before
-    asked = "SELECT username FROM auth_user; SELECT count(*) FROM django_site"
+    asked = "SELECT username FROM auth_user; SELECT count(*) FROM django_session"
     done = site.invoke("run", env=ENVIRONMENT, words=("sh", "-c", f"echo '{asked}' | {DBSHELL}"))
-    assert done.stdout.split() == ["ada", "1"], done
+    assert done.stdout.split() == ["ada", "0"], done
     told = json.loads(site.invoke("status", "--json", env=ENVIRONMENT).stdout)
     assert told["database"]["bytes"] == int(site.ask(f"stat -c %s {FILE}"))
     assert told["restore_point"]["bytes"] > 1000
