@@ -19,7 +19,7 @@ DBSHELL = "python manage.py dbshell"
 
 # A database that Django itself fills, and what a later revision adds to it.
 USERS = '["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.staticfiles"]'
-SESSIONS = f'INSTALLED_APPS = ["django.contrib.sessions", *{USERS}]\n'
+SESSIONS = f'SESSION_COOKIE_SECURE = True\nINSTALLED_APPS = ["django.contrib.sessions", *{USERS}]\n'
 
 
 @pytest.fixture
