@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,12 +12,15 @@ from typing import Any
 
 import fabric
 import paramiko
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from deploy import commands
 from deploy.errors import Refused
 from deploy.session import CHUNK, SILENCE_SECONDS, Start
 from deploy.target import Target
 
+# Its threads log tracebacks; what they mean is told here.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 5
 
@@ -117,10 +121,17 @@ def _connect(target: Target) -> fabric.Connection:
         ) from None
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise Refused(
-            f"{place} cannot be reached: {error}. Is it up, and is the address in "
+            f"{place} cannot be reached: {_why(error)}. Is it up, and is the address in "
             f"inventory/{target.environment}.yml right? Look: invoke doctor"
         ) from None
     return connection
+
+
+def _why(error: Exception) -> str:
+    """Of the addresses that were tried the first one's error, in the system's words."""
+    if isinstance(error, NoValidConnectionsError):
+        error = next(iter(error.errors.values()))
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class _Unknown(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]

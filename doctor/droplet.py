@@ -37,6 +37,8 @@ SUBJECTS = {
 }
 TESTED = {"debian 12", "debian 13"}
 WRITTEN_FOR = {"ubuntu 22.04", "ubuntu 24.04", "ubuntu 26.04"}
+# The sentence names the doctor, who is asked already.
+DOCTOR = " Look: invoke doctor"
 QUESTION = """\
 export LC_ALL=C
 . /etc/os-release; echo "system $ID $VERSION_ID"
@@ -76,7 +78,7 @@ def look(root: Path, target: Target, with_drift: bool, console: Console) -> Seen
         with console.phase("connect"):
             facts, status = _told(target, console)
     except SlipwayError as error:
-        seen.findings.append(Finding("ssh", Verdict.DROPLET, error.message))
+        seen.findings.append(Finding("ssh", Verdict.DROPLET, error.message.removesuffix(DOCTOR)))
         return seen
     seen.facts = facts
     seen.findings.append(fine("ssh", f"{target.user} gets in, and the host key is known"))
