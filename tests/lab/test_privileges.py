@@ -292,6 +292,13 @@ def test_what_the_site_must_not_do(site: Site) -> None:
     assert succeeded == []
 
 
+def test_what_nginx_must_not_read(site: Site) -> None:
+    """It is in the site's group, which leads it to sockets, static files and uploads."""
+    for place in (f"/srv/{APP}/data", f"/etc/{APP}/config", f"/etc/{APP}/releases"):
+        done = site.ssh(f"runuser -u www-data -- ls {place}")
+        assert "Permission denied" in done.stderr, done
+
+
 def test_the_web_unit_has_the_walls_of_the_manage_command(site: Site) -> None:
     """Its processes live where the attempts above were made: see, among all, only their own."""
     pid = site.ask(f"systemctl show -P MainPID {APP}-web@{site.release()}.service")

@@ -103,7 +103,7 @@ def test_it_does_what_is_printed(site: Site, command: str) -> None:
     here = f"export SLIPWAY_ENV={ENV} ANSIBLE_INVENTORY=inventory/{ENV}.yml BROWSER=true"
     with Terminal(site.clone, "/bin/sh", "-c", f"{here}; {command}") as terminal, asking(site):
         for waited_for, typed in TYPED.get(command, ()):
-            terminal.wait_for(waited_for)
+            terminal.wait_for(waited_for, 180)
             terminal.type(typed)
         code = terminal.code(300)
     # Ctrl-C ends the shell around it as well.
