@@ -294,8 +294,10 @@ def test_what_the_site_must_not_do(site: Site) -> None:
 
 def test_what_nginx_must_not_read(site: Site) -> None:
     """It is in the site's group, which leads it to sockets, static files and uploads."""
-    for place in (f"/srv/{APP}/data", f"/etc/{APP}/config", f"/etc/{APP}/releases"):
-        done = site.ssh(f"runuser -u www-data -- ls {place}")
+    commands = f"ls /srv/{APP}/data", f"ls /etc/{APP}/config", f"cat /etc/{APP}/releases/*.env"
+    for command in commands:
+        done = site.ssh(f"runuser -u www-data -- sh -c '{command}'")
+        assert done.stdout == "", done
         assert "Permission denied" in done.stderr, done
 
 
