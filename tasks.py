@@ -3,6 +3,7 @@
 from invoke.collection import Collection
 
 from audits.tasks import audit
+from benchmarks.tasks import bench
 from deploy.cli import (
     config,
     host,
@@ -45,6 +46,7 @@ namespace = Collection(
     patch.patch,
     audit,
     doctor,
+    bench,
 )
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)

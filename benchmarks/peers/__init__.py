@@ -1,0 +1,1 @@
+"""How others deploy the same site to the same droplet."""
