@@ -1,6 +1,14 @@
 """The tasks of Slipway: `invoke --list` shows them. This file only composes."""
 
+import os
+import sys
+
 from invoke.collection import Collection
+
+# Invoke turns bytecode off, and then each run would compile all that is imported from here on: most
+# of a second.
+sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+
 
 from audits.tasks import audit
 from benchmarks.tasks import bench
