@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.model import Benchmark
-from benchmarks.suites import deploys
+from benchmarks.suites import deploys, switching
 
-BENCHMARKS: tuple[Benchmark, ...] = (*deploys.BENCHMARKS,)
+BENCHMARKS: tuple[Benchmark, ...] = (*deploys.BENCHMARKS, *switching.BENCHMARKS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from benchmarks.ground import Ground
@@ -47,17 +47,20 @@ def deployers(ground: Ground) -> Mapping[str, Deployer | str]:
     from benchmarks.peers.slipway import Slipway
     from benchmarks.peers.tutorial import Tutorial
 
+    makers: dict[str, Callable[[Ground], Deployer]] = {
+        kind.name: kind for kind in (Slipway, Tutorial, Capistrano, Fujin)
+    }
     found: dict[str, Deployer | str] = {}
-    for make in (Slipway, Tutorial, Capistrano, Fujin):
+    for name, make in makers.items():
         try:
-            peer: Deployer = make(ground)
+            peer = ground.once(make)
             for _ in range(2):
                 peer.change(new_line())
                 peer.deploy(ground.once(near))
         except Failed as failure:
-            if make.name == OURS:
+            if name == OURS:
                 raise
-            found[make.name] = ": ".join((failure.message, *failure.detail[-1:]))
+            found[name] = ": ".join((failure.message, *failure.detail[-1:]))
         else:
-            found[make.name] = peer
+            found[name] = peer
     return found
