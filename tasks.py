@@ -1,8 +1,17 @@
 """The tasks of Slipway: `invoke --list` shows them. This file only composes."""
 
+import os
+import sys
+
 from invoke.collection import Collection
 
+# Invoke turns bytecode off, and then each run would compile all that is imported from here on: most
+# of a second.
+sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+
+
 from audits.tasks import audit
+from benchmarks.tasks import bench
 from deploy.cli import (
     config,
     host,
@@ -45,6 +54,7 @@ namespace = Collection(
     patch.patch,
     audit,
     doctor,
+    bench,
 )
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)

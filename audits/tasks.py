@@ -12,8 +12,6 @@ from rich.table import Table
 from audits import model, waivers
 from audits.errors import AuditError
 from audits.model import Audit, Verdict, Waiver
-from audits.registry import AUDITS
-from audits.subject import connect
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
 from deploy.errors import NeedsYou, Refused
@@ -39,6 +37,9 @@ def audit(
 
     Example: invoke audit --env production
     """
+    # Here, because every other task would wait for what only this one needs.
+    from audits.subject import connect
+
     chosen = _choose("drift" if drift else only, slow)
     subject = connect(read_target(ROOT, env), ROOT)
     verdicts = []
@@ -65,6 +66,8 @@ def audit(
 
 
 def _choose(only: str, slow: bool) -> list[Audit]:
+    from audits.registry import AUDITS
+
     names = [name.strip() for name in only.split(",") if name.strip()]
     unknown = sorted(set(names) - {audit.name for audit in AUDITS})
     if unknown:

@@ -23,9 +23,6 @@ from deploy.conversation import Request
 from deploy.errors import Refused
 from deploy.inventory import read_target
 from deploy.target import Target
-from doctor import droplet as droplet_part
-from doctor import project as project_part
-from doctor.droplet import Seen
 from doctor.model import Finding, Verdict, counted
 
 COLOURS = {Verdict.FINE: "green", Verdict.ADVICE: "cyan", Verdict.SKIPPED: "dim"}
@@ -57,6 +54,11 @@ def doctor(
 
     Exit code 1 when something is to be done.
     """
+    # Here, because every other task would wait for what only this one needs.
+    from doctor import droplet as droplet_part
+    from doctor import project as project_part
+    from doctor.droplet import Seen
+
     target = read_target(ROOT, env)
     if source and fix:
         raise Refused(

@@ -66,7 +66,8 @@ class Record:
 class Aim:
     """Whom to ask for what, how often (requests a second) and how long (seconds).
 
-    ``source`` is the address of this machine to come from, "" for the usual one.
+    ``source`` is the address of this machine to come from, "" for the usual one; ``port`` is for
+    sites beside the one of the host's own Nginx site.
     """
 
     address: str
@@ -75,6 +76,7 @@ class Aim:
     rate: float
     seconds: float
     source: str = ""
+    port: int = 443
 
     def check(self) -> None:
         """Raise ValueError for anything but a bounded load on a droplet of the lab."""
@@ -135,7 +137,7 @@ async def _ask(aim: Aim, trust: ssl.SSLContext) -> tuple[int, dict[str, str], st
     """Status, headers (names in small letters), and what is wrong with the body or ""."""
     reader, writer = await asyncio.open_connection(
         aim.address,
-        443,
+        aim.port,
         ssl=trust,
         server_hostname=aim.host,
         local_addr=(aim.source, 0) if aim.source else None,
@@ -186,10 +188,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--source", default="", help="address of this machine to come from")
+    parser.add_argument("--port", type=int, default=443)
     parser.add_argument("--root", type=Path, default=paths.ACME_ROOT, help="trusted authority")
     parser.add_argument("--out", type=Path, required=True, help="a line of JSON for each request")
     args = parser.parse_args(argv)
-    aim = Aim(args.address, args.host, args.path, args.rate, args.seconds, args.source)
+    aim = Aim(args.address, args.host, args.path, args.rate, args.seconds, args.source, args.port)
     try:
         aim.check()
     except ValueError as error:

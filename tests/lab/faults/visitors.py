@@ -29,8 +29,16 @@ class Visitors:
     The loader is a process of its own, and dies with this one.
     """
 
-    def __init__(self, site: Site, path: str = "/", rate: float = RATE, source: str = "") -> None:
+    def __init__(
+        self,
+        site: Site,
+        path: str = "/",
+        rate: float = RATE,
+        source: str = "",
+        port: int = 443,
+    ) -> None:
         self._site, self._path, self._rate, self._source = site, path, rate, source
+        self._port = port
         handle, name = tempfile.mkstemp(prefix="slipway-history-", suffix=".jsonl")
         os.close(handle)
         self._out = Path(name)
@@ -41,7 +49,7 @@ class Visitors:
             *(sys.executable, "-m", "tests.lab.faults.loader", self._site.address),
             *(self._site.domain, "--path", self._path, "--rate", str(self._rate)),
             *("--seconds", str(MOST_SECONDS), "--out", str(self._out)),
-            *("--source", self._source),
+            *("--source", self._source, "--port", str(self._port)),
         )
         self._process = subprocess.Popen(
             dies_with_parent(argv), cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True

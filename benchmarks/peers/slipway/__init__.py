@@ -1,0 +1,88 @@
+"""This project."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.clock import timed
+from benchmarks.ground import Ground
+from benchmarks.model import OURS, Failed, Figures
+from benchmarks.peers import repository, stand
+from benchmarks.peers.repository import Repository
+from benchmarks.routes import Route, far, near
+from tests.lab.inventories import hosts
+from tests.lab.site import BIN
+
+HERE = Path(__file__).parent
+APP = "locallibrary"
+
+
+class Slipway:
+    """`invoke deploy` and `invoke rollback` in the ground's work tree, every gate on.
+
+    The bake, in which the new release is watched, is no part of "seconds": what visitors get has
+    been switched by then, and no peer has one. "start" is what the site itself needs to come up.
+    """
+
+    name = OURS
+
+    def __init__(self, ground: Ground) -> None:
+        self.site = ground.site
+        self._wheels = ground.once(repository.wheels)
+        self._repository = Repository(self.site.clone, self._wheels)
+        self._line = ""
+        for route in (ground.once(near), ground.once(far)):
+            facts: dict[str, object] = {
+                "ansible_host": route.host,
+                "ansible_port": route.port,
+                "environment_name": self.site.name,
+                "site_domains": [self.site.domain],
+                "site_known_hosts": str(route.known_hosts),
+            }
+            inventory = self.site.clone / "inventory" / f"{route.name}.yml"
+            inventory.write_text(f"---\n{yaml.safe_dump(hosts(self.site.name, facts))}")
+        self.site.commit({}, "Inventories of the routes")
+
+    def change(self, line: str) -> None:
+        """Commit one changed line, which every page shows."""
+        self._repository.change(line)
+        self._line = line
+
+    def add_package(self) -> None:
+        """Commit one package more."""
+        self._repository.add_package()
+
+    def deploy(self, route: Route) -> Figures:
+        figures = self._invoke("deploy", route)
+        if f"<!-- bench {self._line} -->" not in self.site.get().body:
+            raise Failed(f"the site does not serve the change {self._line}")
+        return figures
+
+    def rollback(self, route: Route) -> Figures:
+        figures = self._invoke("rollback", route)
+        if f"<!-- bench {self._line} -->" in self.site.get().body:
+            raise Failed(f"the site still serves the change {self._line}")
+        return figures
+
+    def forget(self) -> None:
+        """As if the site had never been deployed, and nothing been built here either."""
+        stand.as_root(self.site, (HERE / "forget.sh").read_text(), APP=APP)
+        stand.empty_database(self.site, APP)
+        shutil.rmtree(self.site.clone / ".slipway")
+
+    def _invoke(self, task: str, route: Route) -> Figures:
+        argv = (str(BIN / "invoke"), task, "--json", "--env", route.name)
+        done = timed(argv, self.site.clone, repository.offline(self._wheels))
+        phases: list[dict[str, Any]] = json.loads(done.output).get("phases", [])
+        seconds = {phase["name"]: phase["seconds"] for phase in phases}
+        figures = {"seconds": done.seconds - seconds.get("bake", 0.0)}
+        if "start" in seconds:
+            figures["start"] = seconds["start"]
+        if "push" in seconds:
+            figures["sent"] = sum(phase["bytes"] for phase in phases) / 1000
+        return figures

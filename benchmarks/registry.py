@@ -1,0 +1,8 @@
+"""All benchmarks, in the order of the page."""
+
+from __future__ import annotations
+
+from benchmarks.model import Benchmark
+from benchmarks.suites import deploys, switching
+
+BENCHMARKS: tuple[Benchmark, ...] = (*deploys.BENCHMARKS, *switching.BENCHMARKS)

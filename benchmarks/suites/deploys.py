@@ -1,0 +1,216 @@
+"""Deploys and rollbacks: ours, and what one would use instead, of the same site on one droplet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+from benchmarks.clock import timed
+from benchmarks.ground import Ground
+from benchmarks.model import (
+    OURS,
+    Benchmark,
+    Contestant,
+    Figures,
+    Measure,
+    Medians,
+    Run,
+    Target,
+    median,
+    ratio,
+)
+from benchmarks.peers import Deployer, deployers, new_line
+from benchmarks.routes import Route, far, near
+from lab import paths
+
+Opened = AbstractContextManager[Mapping[str, Run | str]]
+
+SSH = "ssh"
+# Those that ask nothing of a release before visitors get it.
+UNCHECKED = ("tutorial", "capistrano")
+PEERS = (*UNCHECKED, "fujin")
+CONTESTANTS = (
+    Contestant(OURS, "`invoke`, with every gate; without the bake"),
+    Contestant("tutorial", "git pull, pip, migrate, collectstatic, restart, over one ssh"),
+    Contestant("capistrano", "Debian's 3.17: git, one virtual environment, restart"),
+    Contestant("fujin", "fujin-cli 0.27: a wheel, uv, HUP"),
+)
+PING = Contestant(SSH, "a yardstick: Python's start on the droplet, over a kept connection")
+SECONDS = Measure("seconds", "seconds")
+START = Measure("start", "seconds of it in which the site starts")
+SENT = Measure("sent", "kB", digits=0)
+ALIKE = (
+    "All deploy LocalLibrary to one droplet, each with a user, a database and a Gunicorn of its "
+    "own, behind the same Nginx. All packages lie as wheels beside whoever installs them, and the "
+    "peers' git server is the droplet itself, so nobody waits for a network. After each run the "
+    "site is asked for what was deployed."
+)
+
+
+def unchanged(peer: Deployer, route: Route) -> Figures:
+    return peer.deploy(route)
+
+
+def one_line(peer: Deployer, route: Route) -> Figures:
+    peer.change(new_line())
+    return peer.deploy(route)
+
+
+def dependency(peer: Deployer, route: Route) -> Figures:
+    peer.add_package()
+    return peer.deploy(route)
+
+
+def first(peer: Deployer, route: Route) -> Figures:
+    peer.forget()
+    return peer.deploy(route)
+
+
+def rollback(peer: Deployer, route: Route) -> Figures:
+    peer.change(new_line())
+    peer.deploy(route)
+    return peer.rollback(route)
+
+
+def opening(
+    step: Callable[[Deployer, Route], Figures], way: Callable[[Ground], Route], ping: bool = False
+) -> Callable[[Ground], Opened]:
+    """A benchmark's ``open``: one step of everybody, over that route."""
+
+    @contextmanager
+    def open_(ground: Ground) -> Iterator[Mapping[str, Run | str]]:
+        route = ground.once(way)
+        ready: dict[str, Run | str] = {
+            name: peer if isinstance(peer, str) else partial(step, peer, route)
+            for name, peer in ground.once(deployers).items()
+        }
+        if not ping:
+            yield ready
+            return
+        with kept_connection(route, ground.folder) as asked:
+            yield {**ready, SSH: asked}
+
+    return open_
+
+
+@contextmanager
+def kept_connection(route: Route, folder: Path) -> Iterator[Run]:
+    """One command over an ssh connection that is already there: what starts Python, and no more."""
+    control = ("-o", f"ControlPath={folder}/ssh-{route.name}", "-o", "ControlMaster=auto")
+    options = ("-F", "none", "-i", str(paths.SSH_KEY), "-p", str(route.port))
+    known = ("-o", f"UserKnownHostsFile={route.known_hosts}", "-o", "ControlPersist=600")
+    ssh = ("ssh", *options, *known, *control, f"root@{route.host}")
+    yield lambda: {"seconds": timed((*ssh, "/usr/bin/python3 -I -c pass")).seconds}
+    timed((*ssh, "-O", "exit"))
+
+
+def without_start(medians: Medians) -> float:
+    """Ours, but for what the site itself needs to start."""
+    return medians[OURS]["seconds"] - medians[OURS]["start"]
+
+
+def faster(times: float, than: tuple[str, ...], whom: str) -> Target:
+    return Target(
+        f"At least {times:g} times faster than {whom}",
+        ratio(OURS, than, "seconds"),
+        at_least=times,
+        unit="times",
+        digits=1,
+    )
+
+
+FASTEST = faster(2, UNCHECKED, "the fastest peer that checks nothing")
+FLOOR = Target(
+    "At most 3 times one command over a kept ssh connection and Python's start",
+    ratio(SSH, [OURS], "seconds"),
+    at_most=3,
+    unit="times",
+    digits=1,
+)
+BENCHMARKS = (
+    Benchmark(
+        name="deploy-unchanged",
+        title="Deploy, nothing changed",
+        about=f"The same command once more. {ALIKE}",
+        contestants=(*CONTESTANTS, PING),
+        measures=(SECONDS,),
+        targets=(Target("At most 1 s", median(OURS, "seconds"), at_most=1, unit="s"), FLOOR),
+        open=opening(unchanged, near, ping=True),
+    ),
+    Benchmark(
+        name="deploy-one-line",
+        title="Deploy, one line changed",
+        about="A line of a template is changed. " + ALIKE,
+        contestants=CONTESTANTS,
+        measures=(SECONDS, START, SENT),
+        targets=(
+            Target("At most 2 s and the site's own start", without_start, at_most=2, unit="s"),
+            FASTEST,
+        ),
+        open=opening(one_line, near),
+    ),
+    Benchmark(
+        name="deploy-dependency",
+        title="Deploy, one dependency added",
+        about="A small package is added to the lock file, one that was never there. " + ALIKE,
+        contestants=CONTESTANTS,
+        measures=(SECONDS, START, SENT),
+        targets=(
+            Target("At most 3 s and the site's own start", without_start, at_most=3, unit="s"),
+        ),
+        open=opening(dependency, near),
+    ),
+    Benchmark(
+        name="deploy-first",
+        title="Deploy, the first",
+        about=(
+            "Provisioned, and never deployed to: no code, no packages, an empty database; here "
+            f"nothing has been built before either. {ALIKE}"
+        ),
+        contestants=CONTESTANTS,
+        measures=(SECONDS, START, SENT),
+        targets=(faster(2, PEERS, "the fastest peer"),),
+        open=opening(first, near),
+    ),
+    Benchmark(
+        name="rollback-cold",
+        title="Rollback",
+        about="Back to the release before, which has to start again. " + ALIKE,
+        contestants=CONTESTANTS,
+        measures=(SECONDS, START),
+        targets=(
+            Target("At most 2 s and the site's own start", without_start, at_most=2, unit="s"),
+            faster(10, ("fujin",), "fujin"),
+        ),
+        open=opening(rollback, near),
+    ),
+    Benchmark(
+        name="far-unchanged",
+        title="Deploy from far away, nothing changed",
+        about="As deploy-unchanged, with a round trip of 40 ms to the droplet.",
+        contestants=(*CONTESTANTS, PING),
+        measures=(SECONDS,),
+        targets=(Target("At most 1 s", median(OURS, "seconds"), at_most=1, unit="s"), FLOOR),
+        open=opening(unchanged, far, ping=True),
+    ),
+    Benchmark(
+        name="far-one-line",
+        title="Deploy from far away, one line changed",
+        about="As deploy-one-line, with a round trip of 40 ms to the droplet.",
+        contestants=CONTESTANTS,
+        measures=(SECONDS, START),
+        targets=(FASTEST,),
+        open=opening(one_line, far),
+    ),
+    Benchmark(
+        name="far-rollback",
+        title="Rollback from far away",
+        about="As rollback-cold, with a round trip of 40 ms to the droplet.",
+        contestants=CONTESTANTS,
+        measures=(SECONDS, START),
+        targets=(faster(10, ("fujin",), "fujin"),),
+        open=opening(rollback, far),
+    ),
+)
