@@ -99,20 +99,23 @@ def assemble(
     """
     blobs: dict[str, Path] = {}
     files = collected / "files"
-    names = {str(p.relative_to(files)): p for p in sorted(files.rglob("*")) if p.is_file()}
+    known = collected / TREE
+    names: dict[str, str] = json.loads(known.read_text()) if known.exists() else names_of(files)
     app = tree_of(source, blobs)
     if facts["manifest"]:
         place = Path(facts["static_root"]).resolve().relative_to(source.resolve())
-        path = names.pop(facts["manifest"])
-        app[str(place / facts["manifest"])] = _object(path, blobs)
+        app[str(place / facts["manifest"])] = names[facts["manifest"]]
+        blobs[names[facts["manifest"]]] = files / facts["manifest"]
+        del names[facts["manifest"]]
     hashed = set(facts["hashed"])
     assets, static, twins = {}, {}, {}
-    for name, path in names.items():
+    for name, named in names.items():
+        blobs.setdefault(named, files / name)
         if name.removesuffix(".gz").removesuffix(".br") not in hashed:
-            static[name] = _object(path, blobs)
+            static[name] = named
             continue
-        assets[name] = _object(path, blobs)
-        squeezed = None if f"{name}.gz" in names else _compressed(cache, path, assets[name])
+        assets[name] = named
+        squeezed = None if f"{name}.gz" in names else _compressed(cache, files / name, named)
         if squeezed:
             twins[f"{name}.gz"] = _object(squeezed, blobs)
     trees = {
@@ -155,6 +158,12 @@ def _packages_tree(packages: Path, blobs: dict[str, Path]) -> dict[str, str]:
     for path, name in tree.items():
         blobs.setdefault(name, packages / path)
     return tree
+
+
+def names_of(folder: Path) -> dict[str, str]:
+    """Path -> object name of every file, a link's being that of the file it leads to."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): _object(path, {}) for path in paths}
 
 
 def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:

@@ -22,13 +22,21 @@ DATABASE = "sqlite://:memory:"
 ADDON_VARS = {"redis": {"REDIS_URL": "redis://127.0.0.1:1/0"}}
 
 
-def ask(python: Path, source: Path, target: Target, given: Mapping[str, str], files: Path) -> Any:
+def ask(
+    python: Path,
+    source: Path,
+    target: Target,
+    given: Mapping[str, str],
+    files: Path,
+    collections: Path | None = None,
+) -> Any:
     """Collect the static files, and return the facts that in_project.py tells.
 
     Args:
         python: of a venv with the project's packages.
         given: config vars; the build's own (`build_env`) win over them.
         files: folder for the static files.
+        collections: what was collected before; where it can be used, ``files`` stays empty.
 
     Raises:
         Refused: manage.py does not run, with the end of what it said.
@@ -42,6 +50,8 @@ def ask(python: Path, source: Path, target: Target, given: Mapping[str, str], fi
         **addon_vars(target),
         **target.build_env,
         "SLIPWAY_STATIC": str(files),
+        "SLIPWAY_PACKAGES": python.parents[1].name,
+        **({"SLIPWAY_COLLECTIONS": str(collections)} if collections else {}),
     }
     done = subprocess.run(
         (python, "manage.py", "shell", "--verbosity", "0", "--command", IN_PROJECT.read_text()),

@@ -12,7 +12,7 @@ from typing import Any
 from packaging.version import Version
 
 from deploy import asking, judging, sbom
-from deploy.artifact import TREE, Artifact, Platform, assemble, digest_of, tree_of
+from deploy.artifact import TREE, Artifact, Platform, assemble, digest_of, names_of, tree_of
 from deploy.asking import config_vars_of
 from deploy.conventions import locked_requirements, python_problem
 from deploy.errors import Refused
@@ -50,8 +50,7 @@ def build(
     lock = lock_of(requirements, droplet)
     packages = droplet_packages(cache, requirements, droplet, note)
     listed = kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
-    collected = _collect(root, source, requirements, target, revision.tree, note)
-    facts = json.loads((collected / "facts.json").read_text())
+    collected, facts = _collect(root, source, requirements, target, revision.tree, note)
     warnings = _judge(facts, source, target)
     facts["processes"] = _processes(source, target, facts)
     return assemble(
@@ -132,8 +131,8 @@ def _collect(
     target: Target,
     tree: str,
     note: Callable[[str], None],
-) -> Path:
-    """The project's static files, collected, and what Django says of the project."""
+) -> tuple[Path, Any]:
+    """The folder of the project's static files, collected, and what Django says of the project."""
     cache = root / ".slipway" / "cache"
     python = virtual_environment(cache, requirements, note)
     given, hidden = config_vars_of(root, target)
@@ -141,12 +140,32 @@ def _collect(
     inputs = [tree, python.parents[1].name, told, asking.IN_PROJECT.read_text()]
     inputs += [target.domain, *target.addons]
 
-    def collect(draft: Path) -> None:
-        note("collectstatic")
-        facts = _ask(python, source, target, given, hidden, draft / "files")
+    collections = cache / "collections"
+
+    def look(draft: Path) -> None:
+        files = draft / "files"
+        facts = _ask(python, source, target, given, hidden, files, collections)
+        if facts["collection"]:
+            kept(collections / facts["collection"], lambda made: _keep(files, facts, made))
         (draft / "facts.json").write_text(json.dumps(facts))
 
-    return kept(cache / "static" / digest_of(inputs)[:16], collect)
+    made = kept(cache / "static" / digest_of(inputs)[:16], look)
+    facts = json.loads((made / "facts.json").read_text())
+    if not facts["collection"]:
+        return made, facts
+    # Kept as long as what leads to it, which is used at the same moments.
+    return kept(collections / facts["collection"], _never), facts
+
+
+def _keep(files: Path, facts: Mapping[str, Any], made: Path) -> None:
+    """Static files that were collected just now, with the names of their objects."""
+    files.rename(made / "files")
+    (made / TREE).write_text(json.dumps(names_of(made / "files")))
+    (made / "told.json").write_text(json.dumps([facts["hashed"], facts["manifest"]]))
+
+
+def _never(_: Path) -> None:
+    raise Refused("A part of .slipway/cache is gone. Remove that folder, and run it again")
 
 
 def _ask(
@@ -156,16 +175,17 @@ def _ask(
     given: Mapping[str, str],
     hidden: tuple[str, ...],
     files: Path,
+    collections: Path | None = None,
 ) -> Any:
     """The project's facts. Where it does not run without its secrets, random words stand in."""
     try:
-        return asking.ask(python, source, target, given, files)
+        return asking.ask(python, source, target, given, files, collections)
     except Refused as refused:
         if not hidden:
             raise
         stand_ins = {name: secrets.token_urlsafe(50) for name in hidden}
         try:
-            return asking.ask(python, source, target, {**stand_ins, **given}, files)
+            return asking.ask(python, source, target, {**stand_ins, **given}, files, collections)
         except Refused:
             # Of the stand-ins it would be misleading.
             raise refused from None

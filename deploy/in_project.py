@@ -2,13 +2,18 @@
 
 Static files go to the folder in SLIPWAY_STATIC, wherever STATIC_ROOT points to. No database is
 touched: what would be read from one is read from an empty one in memory.
+
+SLIPWAY_COLLECTIONS is a folder of what was collected before, by what it was made of. Thousands of
+files take Django half a minute; where they are what they were, nothing is collected again.
 """
 
+import hashlib
 import io
 import json
 import os
 import pathlib
 import shutil
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -18,7 +23,38 @@ from django.db.migrations.loader import MigrationLoader
 
 # A relative one is meant from the project's folder, where it is run here as on the droplet.
 static_root = os.path.abspath(settings.STATIC_ROOT) if settings.STATIC_ROOT else ""  # noqa: PTH100
-hashed, manifest = [], None
+hashed, manifest, collection = [], None, ""
+
+
+def made_of(storage: Any) -> str:
+    """A name for all that collectstatic reads; "" where it is not Django's or WhiteNoise's own.
+
+    The packages are those of SLIPWAY_PACKAGES, so their code is known by that.
+    """
+    from django.contrib.staticfiles.finders import get_finders
+    from django.core.management import get_commands
+
+    finders = list(get_finders())
+    # Not type(): Django hands the storage out wrapped.
+    kinds = [one.__class__.__mro__[:-1] for one in (storage, *finders)]
+    owners = [kind.__module__ for each in kinds for kind in each]
+    command = get_commands()["collectstatic"]
+    owners.append(command if isinstance(command, str) else type(command).__module__)
+    if {owner.partition(".")[0] for owner in owners} - {"django", "whitenoise"}:
+        return ""
+    beginnings = ("STATIC", "STORAGES", "WHITENOISE")
+    names = {name for name in dir(settings) if name.startswith(beginnings)}
+    told = {name: getattr(settings, name) for name in names - {"STATIC_ROOT"}}
+    ignored = apps.get_app_config("staticfiles").ignore_patterns
+    facts = [os.environ["SLIPWAY_PACKAGES"], settings.DEBUG, ignored, sorted(told.items())]
+    hasher = hashlib.sha256(repr(facts).encode())
+    for finder in finders:
+        for name, place in finder.list(ignored):
+            content = hashlib.sha256(pathlib.Path(place.path(name)).read_bytes()).hexdigest()
+            hasher.update(f"{getattr(place, 'prefix', '')}\0{name}\0{content}\n".encode())
+    return hasher.hexdigest()[:32]
+
+
 if static_root and apps.is_installed("django.contrib.staticfiles"):
     # As on Heroku: such a project has them in its repository, collected. Their storage reads its
     # manifest from STATIC_ROOT when it is imported.
@@ -27,14 +63,21 @@ if static_root and apps.is_installed("django.contrib.staticfiles"):
         settings.STATIC_ROOT = os.environ["SLIPWAY_STATIC"]
     from django.contrib.staticfiles.storage import staticfiles_storage
 
-    if collected:
-        shutil.copytree(static_root, os.environ["SLIPWAY_STATIC"])
+    collections = os.environ.get("SLIPWAY_COLLECTIONS")
+    if collections and not collected:
+        collection = made_of(staticfiles_storage)
+    known = pathlib.Path(collections or "", collection, "told.json")
+    if collection and known.exists():
+        hashed, manifest = json.loads(known.read_text())
     else:
-        call_command("collectstatic", interactive=False, verbosity=0)
-    hashed = sorted(set(getattr(staticfiles_storage, "hashed_files", {}).values()))
-    manifest = getattr(staticfiles_storage, "manifest_name", None)
-    if manifest and not pathlib.Path(os.environ["SLIPWAY_STATIC"], manifest).exists():
-        manifest = None
+        if collected:
+            shutil.copytree(static_root, os.environ["SLIPWAY_STATIC"])
+        else:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        hashed = sorted(set(getattr(staticfiles_storage, "hashed_files", {}).values()))
+        manifest = getattr(staticfiles_storage, "manifest_name", None)
+        if manifest and not pathlib.Path(os.environ["SLIPWAY_STATIC"], manifest).exists():
+            manifest = None
 pathlib.Path(os.environ["SLIPWAY_STATIC"]).mkdir(exist_ok=True)
 
 changes = io.StringIO()
@@ -59,6 +102,7 @@ print(
             "static_url": settings.STATIC_URL or "",
             "hashed": hashed,
             "manifest": manifest,
+            "collection": collection,
             "changes": missing,
             "conflicts": [
                 f"{app}: {', '.join(sorted(names))}"

@@ -48,6 +48,7 @@ REQUESTS = Measure("requests", "sent", less_is_better=False, digits=0)
 def open_(ground: Ground, rate: float) -> Iterator[Mapping[str, Run | str]]:
     site, route = ground.site, ground.once(near)
     ours, tutorial = ground.once(Slipway), ground.once(Tutorial)
+    tutorial.change(new_line())
     tutorial.deploy(route)
     stand.as_root(site, SCRIPT.read_text(), HOST=site.domain, CERTIFICATE=CERTIFICATE)
 

@@ -9,6 +9,7 @@ import pytest
 
 from deploy import asking, build, judging
 from deploy.errors import Refused
+from deploy.kept import kept
 from tests.unit.test_build import TARGET
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +68,53 @@ def test_a_project_may_have_its_static_files_collected(source: Path) -> None:
     # Without the variable they are collected anew.
     facts = asking.ask(python, source, TARGET, {}, source.parent / "anew")
     assert "logo.123456789abc.txt" not in facts["hashed"]
+
+
+def test_static_files_are_collected_again_only_where_they_changed(source: Path) -> None:
+    """The collection's name is of all that it was made of, and of nothing else."""
+    collections = source.parent / "collections"
+
+    def collect(name: str) -> tuple[str, bool]:
+        files = source.parent / name
+        facts = asking.ask(Path(sys.executable), source, TARGET, {}, files, collections)
+        assert facts["manifest"] == "staticfiles.json"
+        assert any(one.startswith("catalog/style.") for one in facts["hashed"])
+        found, made = facts["collection"], any(files.iterdir())
+        if found and made:
+            build._keep(files, facts, kept(collections / found, lambda _: None))
+        return found, made
+
+    first, made = collect("one")
+    assert first
+    assert made
+    (source / "catalog/templates/catalog/home.html").write_text("another page")
+    assert collect("two") == (first, False)
+    style = source / "catalog/static/catalog/style.css"
+    style.write_text(f"{style.read_text()}a {{}}\n")
+    second, made = collect("three")
+    assert second not in ("", first)
+    assert made
+    settings = source / "locallibrary/settings.py"
+    settings.write_text(f"{settings.read_text()}STATIC_URL = '/assets/'\n")
+    third, made = collect("four")
+    assert third not in ("", first, second)
+    assert made
+
+
+def test_a_storage_of_the_projects_own_collects_each_time(source: Path) -> None:
+    """What its code reads beside the static files is not known."""
+    (source / "catalog/storage.py").write_text(
+        "from django.contrib.staticfiles.storage import ManifestStaticFilesStorage\n"
+        "class Own(ManifestStaticFilesStorage):\n    pass\n"
+    )
+    settings = source / "locallibrary/settings.py"
+    own = "STORAGES['staticfiles']['BACKEND'] = 'catalog.storage.Own'\n"
+    settings.write_text(f"{settings.read_text()}{own}")
+    files = source.parent / "static"
+    collections = source.parent / "collections"
+    facts = asking.ask(Path(sys.executable), source, TARGET, {}, files, collections)
+    assert facts["collection"] == ""
+    assert (files / facts["manifest"]).exists()
 
 
 def test_a_build_is_given_the_config_vars_that_the_inventory_sets(tmp_path: Path) -> None:
