@@ -35,6 +35,8 @@ class Delay:
             writer.close()
             return
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        for end in (back, writer):
+            end.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Hand on what comes, half a round trip late, and then that no more comes."""
@@ -59,8 +61,9 @@ class Delay:
                     break
                 writer.write(data)
                 await writer.drain()
-        receiving.cancel()
-        writer.close()
+            # The other direction may still have something to say.
+            writer.write_eof()
+        await receiving
 
 
 async def run(host: str, port: int, rtt: float) -> None:

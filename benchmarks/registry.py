@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from benchmarks.model import Benchmark
-from benchmarks.suites import deploys, switching
+from benchmarks.suites import deploys, provisioning, switching
 
-BENCHMARKS: tuple[Benchmark, ...] = (*deploys.BENCHMARKS, *switching.BENCHMARKS)
+BENCHMARKS: tuple[Benchmark, ...] = (
+    *deploys.BENCHMARKS,
+    *switching.BENCHMARKS,
+    *provisioning.BENCHMARKS,
+)

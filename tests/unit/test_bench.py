@@ -1,5 +1,6 @@
 """Benchmarks: who runs when, what the figures say, and the page made of them."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import page, pictures, results, running
+from benchmarks.delay import Delay
 from benchmarks.model import (
     OURS,
     Benchmark,
@@ -28,6 +30,8 @@ from benchmarks.model import (
     spread,
 )
 from benchmarks.registry import BENCHMARKS
+from benchmarks.suites import switching
+from tests.lab.faults.loader import Record
 
 ROOT = Path(__file__).parents[2]
 SECONDS = Measure("seconds", "seconds")
@@ -219,3 +223,46 @@ def test_wrong_words_are_one_sentence(words: tuple[str, ...], told: str) -> None
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(told)
     assert len(done.stderr.splitlines()) == 1
+
+
+async def echo_from_far(rtt: float, sent: bytes) -> tuple[bytes, float]:
+    """What an echo server, that far away, gives back, and the seconds until it has."""
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(-1))
+        writer.close()
+
+    there = await asyncio.start_server(echo, "127.0.0.1", 0)
+    port = there.sockets[0].getsockname()[1]
+    async with there, await Delay("127.0.0.1", port, rtt).serve() as proxy:
+        clock = asyncio.get_running_loop()
+        begun = clock.time()
+        near = proxy.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", near)
+        writer.write(sent)
+        writer.write_eof()
+        got = await reader.read(-1)
+        writer.close()
+        return got, clock.time() - begun
+
+
+def test_a_far_droplet_answers_with_the_same_bytes_two_round_trips_later() -> None:
+    """One for the handshake, one for the question."""
+    sent = bytes(range(256)) * 4096
+    got, seconds = asyncio.run(echo_from_far(0.05, sent))
+    assert got == sent
+    assert seconds >= 0.1
+
+
+def record(seconds: float, status: int = 200) -> Record:
+    return Record(0.0, 0.0, seconds, status, "r1", "", "", "", "/")
+
+
+def test_what_visitors_had() -> None:
+    records = [record(0.01)] * 98 + [record(0.5), record(2.0, status=502)]
+    assert switching.figures(records) == {
+        "failed": 1,
+        "p99": 2000.0,
+        "slowest": 2000.0,
+        "requests": 100,
+    }

@@ -28,6 +28,13 @@ def copy(site: Site, files: list[Path], there: str) -> None:
     timed((*words, f"root@{site.address}:{there}"))
 
 
+def fetch(site: Site, there: str, folder: Path) -> None:
+    """Bring a file of root's from the droplet."""
+    options = ("-F", "none", "-q", "-o", f"UserKnownHostsFile={paths.KNOWN_HOSTS}")
+    source = f"root@{site.address}:{there}"
+    timed(("scp", *options, "-i", str(paths.SSH_KEY), source, str(folder)))
+
+
 def bring_wheels(site: Site, files: list[Path]) -> None:
     """Put them where every peer looks for packages."""
     as_root(site, f"mkdir -p {WHEELS_THERE}")
