@@ -35,7 +35,7 @@ def timed(
     done = subprocess.run(
         argv,
         cwd=cwd,
-        env={**environment(), **(variables or {})},
+        env={**usual_environment(), **(variables or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -46,6 +46,13 @@ def timed(
     seconds = time.monotonic() - begun
     must(Done(" ".join(argv), done.returncode, done.stdout, ""))
     return Timed(seconds, done.stdout)
+
+
+def usual_environment() -> dict[str, str]:
+    """As people have it: Python keeps the bytecode of what it has compiled."""
+    kept = environment()
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept
 
 
 def must(done: Done) -> Done:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from benchmarks.model import Benchmark
-from benchmarks.suites import deploys, provisioning, switching
+from benchmarks.suites import deploys, growth, provisioning, switching
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *deploys.BENCHMARKS,
     *switching.BENCHMARKS,
+    *growth.BENCHMARKS,
     *provisioning.BENCHMARKS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,17 @@ class Slipway:
         shutil.rmtree(self.site.clone / ".slipway")
 
     def _invoke(self, task: str, route: Route) -> Figures:
-        argv = (str(BIN / "invoke"), task, "--json", "--env", route.name)
-        done = timed(argv, self.site.clone, repository.offline(self._wheels))
+        return self.timed(task, route.name, repository.offline(self._wheels))
+
+    def timed(self, task: str, env: str, variables: Mapping[str, str]) -> Figures:
+        """A task's seconds, those of each phase, and the kB "sent"."""
+        argv = (str(BIN / "invoke"), task, "--json", "--env", env)
+        done = timed(argv, self.site.clone, variables)
         phases: list[dict[str, Any]] = json.loads(done.output).get("phases", [])
         seconds = {phase["name"]: phase["seconds"] for phase in phases}
-        figures = {"seconds": done.seconds - seconds.get("bake", 0.0)}
-        if "start" in seconds:
-            figures["start"] = seconds["start"]
-        if "push" in seconds:
-            figures["sent"] = sum(phase["bytes"] for phase in phases) / 1000
-        return figures
+        sent = sum(phase["bytes"] for phase in phases) / 1000
+        return {
+            **seconds,
+            **({"sent": sent} if sent else {}),
+            "seconds": done.seconds - seconds.get("bake", 0.0),
+        }
