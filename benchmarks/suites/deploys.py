@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
-from benchmarks.clock import timed
+from benchmarks.clock import must, timed
 from benchmarks.ground import Ground
 from benchmarks.model import (
     OURS,
@@ -24,10 +24,11 @@ from benchmarks.model import (
 from benchmarks.peers import Deployer, deployers, new_line
 from benchmarks.routes import Route, far, near
 from lab import paths
+from tests.lab.site import BIN
 
 Opened = AbstractContextManager[Mapping[str, Run | str]]
 
-SSH = "ssh"
+SSH, TASK = "ssh", "task"
 # Those that ask nothing of a release before visitors get it.
 UNCHECKED = ("tutorial", "capistrano")
 PEERS = (*UNCHECKED, "fujin")
@@ -37,9 +38,17 @@ CONTESTANTS = (
     Contestant("capistrano", "Debian's 3.17: git, one virtual environment, restart"),
     Contestant("fujin", "fujin-cli 0.27: a wheel, uv, HUP"),
 )
-PING = Contestant(SSH, "a yardstick: Python's start on the droplet, over a kept connection")
+PINGS = (
+    Contestant(SSH, "a yardstick: Python starts on the droplet, over a kept connection"),
+    Contestant(TASK, "a yardstick: the same, asked by the smallest task of Invoke"),
+)
 SECONDS = Measure("seconds", "seconds")
-START = Measure("start", "seconds of it in which the site starts")
+# Phases of ours, which peers do not have.
+ON_DROPLET = (
+    Measure("connect", "seconds"),
+    Measure("start", "seconds in which the site starts"),
+    Measure("retire", "seconds after the switch"),
+)
 SENT = Measure("sent", "kB", digits=0)
 ALIKE = (
     "All deploy LocalLibrary to one droplet, each with a user, a database and a Gunicorn of its "
@@ -74,6 +83,20 @@ def rollback(peer: Deployer, route: Route) -> Figures:
     return peer.rollback(route)
 
 
+@contextmanager
+def rolling_back_warm(ground: Ground) -> Iterator[Mapping[str, Run | str]]:
+    """The release before is left running, as `keep_warm` in the inventory says it."""
+    site, facts = ground.site, Path("inventory/group_vars/all.yml")
+    usual = (site.clone / facts).read_text()
+    with opening(rollback, near)(ground) as ready:
+        warm = usual.replace("  keep_warm: false", "  keep_warm: true")
+        site.commit({str(facts): warm}, "Keep the release before warm")
+        must(site.play())
+        yield ready
+        site.commit({str(facts): usual}, "Let it stop")
+        must(site.play())
+
+
 def opening(
     step: Callable[[Deployer, Route], Figures], way: Callable[[Ground], Route], ping: bool = False
 ) -> Callable[[Ground], Opened]:
@@ -90,19 +113,30 @@ def opening(
             yield ready
             return
         with kept_connection(route, ground.folder) as asked:
-            yield {**ready, SSH: asked}
+            yield {**ready, **asked}
 
     return open_
 
 
 @contextmanager
-def kept_connection(route: Route, folder: Path) -> Iterator[Run]:
-    """One command over an ssh connection that is already there: what starts Python, and no more."""
+def kept_connection(route: Route, folder: Path) -> Iterator[Mapping[str, Run]]:
+    """One command over an ssh connection that is already there, by itself and in a bare task."""
     control = ("-o", f"ControlPath={folder}/ssh-{route.name}", "-o", "ControlMaster=auto")
     options = ("-F", "none", "-i", str(paths.SSH_KEY), "-p", str(route.port))
     known = ("-o", f"UserKnownHostsFile={route.known_hosts}", "-o", "ControlPersist=600")
     ssh = ("ssh", *options, *known, *control, f"root@{route.host}")
-    yield lambda: {"seconds": timed((*ssh, "/usr/bin/python3 -I -c pass")).seconds}
+    command = (*ssh, "/usr/bin/python3 -I -c pass")
+    place = folder / f"task-{route.name}"
+    place.mkdir(exist_ok=True)
+    (place / "tasks.py").write_text(
+        "import subprocess\nfrom invoke import task\n\n\n@task\ndef ask(context):\n"
+        f"    subprocess.run({command!r}, check=True)\n"
+    )
+    invoke = (str(BIN / "invoke"), "ask")
+    yield {
+        SSH: lambda: {"seconds": timed(command).seconds},
+        TASK: lambda: {"seconds": timed(invoke, place).seconds},
+    }
     timed((*ssh, "-O", "exit"))
 
 
@@ -123,8 +157,8 @@ def faster(times: float, than: tuple[str, ...], whom: str) -> Target:
 
 FASTEST = faster(2, UNCHECKED, "the fastest peer that checks nothing")
 FLOOR = Target(
-    "At most 3 times one command over a kept ssh connection and Python's start",
-    ratio(SSH, [OURS], "seconds"),
+    "At most 3 times one command over a kept connection and the start of Python with Invoke",
+    ratio(TASK, [OURS], "seconds"),
     at_most=3,
     unit="times",
     digits=1,
@@ -134,7 +168,7 @@ BENCHMARKS = (
         name="deploy-unchanged",
         title="Deploy, nothing changed",
         about=f"The same command once more. {ALIKE}",
-        contestants=(*CONTESTANTS, PING),
+        contestants=(*CONTESTANTS, *PINGS),
         measures=(SECONDS,),
         targets=(Target("At most 1 s", median(OURS, "seconds"), at_most=1, unit="s"), FLOOR),
         open=opening(unchanged, near, ping=True),
@@ -144,7 +178,7 @@ BENCHMARKS = (
         title="Deploy, one line changed",
         about="A line of a template is changed. " + ALIKE,
         contestants=CONTESTANTS,
-        measures=(SECONDS, START, SENT),
+        measures=(SECONDS, *ON_DROPLET, SENT),
         targets=(
             Target("At most 2 s and the site's own start", without_start, at_most=2, unit="s"),
             FASTEST,
@@ -156,7 +190,7 @@ BENCHMARKS = (
         title="Deploy, one dependency added",
         about="A small package is added to the lock file, one that was never there. " + ALIKE,
         contestants=CONTESTANTS,
-        measures=(SECONDS, START, SENT),
+        measures=(SECONDS, *ON_DROPLET, SENT),
         targets=(
             Target("At most 3 s and the site's own start", without_start, at_most=3, unit="s"),
         ),
@@ -170,16 +204,31 @@ BENCHMARKS = (
             f"nothing has been built before either. {ALIKE}"
         ),
         contestants=CONTESTANTS,
-        measures=(SECONDS, START, SENT),
+        measures=(SECONDS, *ON_DROPLET, SENT),
         targets=(faster(2, PEERS, "the fastest peer"),),
         open=opening(first, near),
+    ),
+    Benchmark(
+        name="rollback-warm",
+        title="Rollback to a release that still runs",
+        about=(
+            "Back to the release before, which `keep_warm` left running; that of the others, as "
+            f"they have it. {ALIKE}"
+        ),
+        contestants=CONTESTANTS,
+        measures=(SECONDS, *ON_DROPLET),
+        targets=(
+            Target("At most 0.3 s", median(OURS, "seconds"), at_most=0.3, unit="s"),
+            faster(10, ("fujin",), "fujin"),
+        ),
+        open=rolling_back_warm,
     ),
     Benchmark(
         name="rollback-cold",
         title="Rollback",
         about="Back to the release before, which has to start again. " + ALIKE,
         contestants=CONTESTANTS,
-        measures=(SECONDS, START),
+        measures=(SECONDS, *ON_DROPLET),
         targets=(
             Target("At most 2 s and the site's own start", without_start, at_most=2, unit="s"),
             faster(10, ("fujin",), "fujin"),
@@ -190,7 +239,7 @@ BENCHMARKS = (
         name="far-unchanged",
         title="Deploy from far away, nothing changed",
         about="As deploy-unchanged, with a round trip of 40 ms to the droplet.",
-        contestants=(*CONTESTANTS, PING),
+        contestants=(*CONTESTANTS, *PINGS),
         measures=(SECONDS,),
         targets=(Target("At most 1 s", median(OURS, "seconds"), at_most=1, unit="s"), FLOOR),
         open=opening(unchanged, far, ping=True),
@@ -200,7 +249,7 @@ BENCHMARKS = (
         title="Deploy from far away, one line changed",
         about="As deploy-one-line, with a round trip of 40 ms to the droplet.",
         contestants=CONTESTANTS,
-        measures=(SECONDS, START),
+        measures=(SECONDS, *ON_DROPLET),
         targets=(FASTEST,),
         open=opening(one_line, far),
     ),
@@ -209,7 +258,7 @@ BENCHMARKS = (
         title="Rollback from far away",
         about="As rollback-cold, with a round trip of 40 ms to the droplet.",
         contestants=CONTESTANTS,
-        measures=(SECONDS, START),
+        measures=(SECONDS, *ON_DROPLET),
         targets=(faster(10, ("fujin",), "fujin"),),
         open=opening(rollback, far),
     ),
