@@ -105,8 +105,21 @@ def adopt(store: Path) -> None:
             path.unlink()
         else:
             path.rename(target)
-        target.chmod(0o555 if target.name.endswith("x") else 0o444)
-        os.utime(target, (_stamp(target.name),) * 2)
+        settle(target, target.name)
+
+
+def settle(path: Path, name: str) -> None:
+    """Make a file read-only, and stamp it by a name: writing to it would show."""
+    path.chmod(0o555 if name.endswith("x") else 0o444)
+    os.utime(path, (_stamp(name),) * 2)
+
+
+def as_settled(path: Path, name: str) -> bool:
+    """Whether a file is there, and was not written to since it was settled."""
+    try:
+        return path.stat().st_mtime == _stamp(name)
+    except FileNotFoundError:
+        return False
 
 
 def link_tree(store: Path, tree: Tree, target: Path) -> None:

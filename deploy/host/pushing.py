@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import compileall
 import configparser
 import hashlib
 import json
 import os
-import py_compile
 import shutil
 import sys
 from collections.abc import Mapping
@@ -16,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, objects
+from deploy.host import audit, bytecode, objects
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.layout import RELEASE_ID, SOCKET_PATH_LIMIT, Layout
@@ -199,7 +197,7 @@ def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path
         program = folder / "bin" / name
         program.write_text(script(name, command))
         program.chmod(0o755)
-    _compile(folder / "app")
+    bytecode.complete(store, manifest["app"], folder / "app")
     trees = ("app", "static", "judge")
     known = {f"{tree}/{path}": name for tree in trees for path, name in manifest[tree].items()}
     known |= manifest["sbom"]
@@ -236,7 +234,7 @@ def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
     (draft / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
     objects.link_tree(layout.objects, manifest["venv"], packages)
     _write_scripts(packages, draft / "bin", final)
-    _compile(packages)
+    bytecode.complete(layout.objects, manifest["venv"], packages)
     inside = packages.relative_to(draft)
     _write_manifest(draft, {f"{inside}/{path}": n for path, n in manifest["venv"].items()}, {})
     os.sync()
@@ -266,17 +264,3 @@ def _write_scripts(packages: Path, bin_folder: Path, final: Path) -> None:
 
 def _console_scripts(parser: configparser.ConfigParser) -> list[tuple[str, str]]:
     return parser.items("console_scripts") if parser.has_section("console_scripts") else []
-
-
-def _compile(folder: Path) -> None:
-    """Bytecode that Python need not check against its source: releases do not change.
-
-    Files that do not compile (templates with a .py ending, code for another Python) are left to
-    fail when they are imported, as they would without bytecode.
-    """
-    compileall.compile_dir(
-        folder,
-        quiet=2,
-        workers=0,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
