@@ -8,13 +8,14 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from deploy.errors import Refused
+from deploy.host.assets import name as listing_name
 from deploy.host.changes import SBOM, packages_of
 from deploy.revision import Revision
 
@@ -59,11 +60,18 @@ class Artifact:
         listed = self.blobs[self.manifest["sbom"][SBOM]]
         return packages_of(json.loads(listed.read_text()))
 
-    def compressed_manifest(self, locks: Container[str]) -> bytes:
-        """What the droplet is told, without the packages of a lock that it has already."""
-        told = dict(self.manifest)
-        if told["lock"] in locks:
+    def compressed_manifest(self, facts: Mapping[str, Any]) -> bytes:
+        """What the droplet is told.
+
+        Args:
+            facts: its own; the packages of a lock that it has, and the listing of static files
+                that its live release has, are left out.
+        """
+        told = {**self.manifest, "listing": listing_name(self.manifest["assets"])}
+        if told["lock"] in facts["locks"]:
             told["venv"] = {}
+        if told["listing"] == facts["listing"]:
+            told["assets"] = {}
         trees = (told[tree] for tree in ("app", "static", "assets", "judge", "sbom", "venv"))
         named = {name for tree in trees for name in tree.values()}
         told["sizes"] = {name: told["sizes"][name] for name in named}

@@ -148,7 +148,7 @@ def pushed(
             pushing.bytes += count
 
         done = session.push(
-            artifact.compressed_manifest(facts["locks"]),
+            artifact.compressed_manifest(facts),
             lambda need: artifact.pack(need, Path(folder)),
             sent,
         )
@@ -174,7 +174,7 @@ def _hold_to(
     plan: Plan, target: Target, session: Session, artifact: Artifact, facts: dict[str, Any]
 ) -> None:
     """Refuse when the world has moved since the plan was made."""
-    push = session.plan(artifact.compressed_manifest(facts["locks"]), artifact.packages)
+    push = session.plan(artifact.compressed_manifest(facts), artifact.packages)
     problem = moved(plan, world(target, artifact, facts, push))
     if problem:
         raise Refused(problem)

@@ -45,6 +45,17 @@ def damaged(store: Path, names: Iterable[str]) -> bool:
     return any(_whole(folder, name) is False for name in names)
 
 
+def put(store: Path, content: bytes) -> str:
+    """Keep something that was made here; returns its name."""
+    name = hashlib.sha256(content).hexdigest()
+    if not as_settled(object_path(store, name), name):
+        incoming = store / INCOMING
+        incoming.mkdir(exist_ok=True)
+        (incoming / name).write_bytes(content)
+        adopt(store)
+    return name
+
+
 def receive(store: Path, stream: IO[bytes], wanted: Iterable[str]) -> None:
     """Take the wanted objects from a gzipped tar stream, checking each against its name.
 
@@ -168,9 +179,10 @@ def collect_garbage(store: Path, keep: Container[str]) -> None:
     """
     for folder in store.iterdir():
         if folder.name != INCOMING:
-            for path in folder.iterdir():
-                if path.stat().st_nlink == 1 and path.name not in keep:
-                    path.unlink()
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.stat().st_nlink == 1 and entry.name not in keep:
+                        Path(entry.path).unlink()
 
 
 def digest(path: Path) -> str:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.host import audit, objects, plan, pushing
+from deploy.host import assets, audit, objects, plan, pushing
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.events import phase
@@ -49,7 +49,9 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
         while payload.read(objects.CHUNK):
             pass
     ctx.check()
-    return {"release": pushing.assemble(ctx, manifest, built_by).to_json(), "new": True}
+    listed = assets.told(ctx.layout, manifest, manifest["assets"])
+    made = pushing.assemble(ctx, {**manifest, "assets": listed}, built_by)
+    return {"release": made.to_json(), "new": True}
 
 
 def collectstatic(ctx: Context, release_id: str) -> dict[str, Any]:

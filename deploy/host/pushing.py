@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, bytecode, objects
+from deploy.host import assets, audit, bytecode, objects
+from deploy.host.assets import MANIFEST
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.layout import RELEASE_ID, SOCKET_PATH_LIMIT, Layout
 from deploy.host.procfile import script
 from deploy.host.release import Release, new_id, read_all
 
-MANIFEST = "manifest.json"
 # Unpacked objects, their bytecode, and room for the file system's own book-keeping.
 DISK_FACTOR = 2
 INODES_MINIMUM = 1000
@@ -128,11 +128,12 @@ def publish_static(layout: Layout, release: Release) -> int:
 
     Their names carry their content's hash, so a file that is there is the right one.
     """
-    manifest = json.loads((layout.release(release.id) / MANIFEST).read_text())
+    static = str(layout.static)
     new = {
         path: name
-        for path, name in manifest["assets"].items()
-        if not (layout.static / path).exists()
+        for path, name in assets.of_release(layout.release(release.id)).items()
+        # Thousands of times: no place for Path.
+        if not os.path.exists(f"{static}/{path}")  # noqa: PTH110
     }
     objects.link_tree(layout.objects, new, layout.static)
     return len(new)
@@ -201,10 +202,12 @@ def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path
     trees = ("app", "static", "judge")
     known = {f"{tree}/{path}": name for tree in trees for path, name in manifest[tree].items()}
     known |= manifest["sbom"]
-    _write_manifest(folder, known, manifest["assets"])
+    known[assets.LISTING] = objects.put(store, assets.text(manifest["assets"]))
+    objects.link_tree(store, {assets.LISTING: known[assets.LISTING]}, folder)
+    _write_manifest(folder, known)
 
 
-def _write_manifest(folder: Path, known: Mapping[str, str], assets: Mapping[str, str]) -> None:
+def _write_manifest(folder: Path, known: Mapping[str, str]) -> None:
     """List every file with its digest, those made here (bytecode, scripts) too, and every link."""
     files, links = dict(known), {}
     for path in sorted(folder.rglob("*")):
@@ -213,8 +216,7 @@ def _write_manifest(folder: Path, known: Mapping[str, str], assets: Mapping[str,
             links[name] = str(path.readlink())
         elif name not in files and path.is_file():
             files[name] = objects.digest(path)
-    listed = {"files": files, "links": links, "assets": dict(assets)}
-    (folder / MANIFEST).write_text(json.dumps(listed))
+    (folder / MANIFEST).write_text(json.dumps({"files": files, "links": links}))
 
 
 def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
@@ -236,7 +238,7 @@ def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
     _write_scripts(packages, draft / "bin", final)
     bytecode.complete(layout.objects, manifest["venv"], packages)
     inside = packages.relative_to(draft)
-    _write_manifest(draft, {f"{inside}/{path}": n for path, n in manifest["venv"].items()}, {})
+    _write_manifest(draft, {f"{inside}/{path}": n for path, n in manifest["venv"].items()})
     os.sync()
     draft.rename(final)
     return final

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import audit, certificates, maintenance, pushing
+from deploy.host import assets, audit, certificates, maintenance, pushing
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import Refused
@@ -57,6 +57,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "current": live.to_json() if live else None,
         "config": ctx.units.config(),
         "locks": pushing.whole_venvs(ctx.layout),
+        "listing": assets.whole(ctx.layout),
         "now": datetime.now(UTC).timestamp(),
         "certificate": certificates.shown(ctx.site.domain),
         "maintenance": maintenance.facts(ctx.layout),

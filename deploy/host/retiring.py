@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.host import audit, objects, restoring
+from deploy.host import assets, audit, objects, restoring
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused
 from deploy.host.layout import Layout
 from deploy.host.plan import prunable, rollback_target
-from deploy.host.pushing import MANIFEST
 from deploy.host.release import Release, current_id, read_all
 
 # Twice, because a connection may be between Nginx's lookup of the path and the queue.
@@ -122,15 +121,16 @@ def _remove_unused(layout: Layout, kept: tuple[Release, ...]) -> None:
             # Renamed first: half a venv under its own name would be taken for a whole one.
             leaving = venv.rename(venv.with_name(f".{venv.name}"))
             shutil.rmtree(leaving)
-    assets: dict[str, str] = {}
-    for release in kept:
-        assets |= json.loads((layout.release(release.id) / MANIFEST).read_text())["assets"]
+    listed = assets.of_all(layout, kept)
     # Deepest first, so that a folder is looked at after what was in it.
-    for path in sorted(layout.static.rglob("*"), reverse=True):
-        if path.is_dir():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif str(path.relative_to(layout.static)) not in assets:
-            path.unlink()
-    objects.collect_garbage(layout.objects, set(assets.values()))
+    for folder, folders, files in os.walk(layout.static, topdown=False):
+        inside = os.path.relpath(folder, layout.static)
+        below = "" if inside == "." else f"{inside}/"
+        for name in files:
+            if f"{below}{name}" not in listed:
+                Path(folder, name).unlink()
+        for name in folders:
+            if not any(Path(folder, name).iterdir()):
+                Path(folder, name).rmdir()
+    objects.collect_garbage(layout.objects, set(listed.values()))
     _remove_old_tools(layout)

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, objects, pushing, tool
+from deploy.host import assets, audit, objects, pushing, tool
 from deploy.host.context import Context
 from deploy.host.layout import Layout
 from deploy.host.release import Release, read_all
 
 # What belongs to a sealed release beside the files of its manifest; its seal is in the audit log.
-SEALED = {pushing.MANIFEST, "release.json"}
+SEALED = {assets.MANIFEST, "release.json"}
 
 
 def verify(ctx: Context) -> dict[str, Any]:
@@ -27,13 +27,12 @@ def verify(ctx: Context) -> dict[str, Any]:
     releases = read_all(layout)
     seals = audit.seals(audit.read(layout))
     wrong: list[Path] = []
-    published: dict[str, str] = {}
+    published = assets.of_all(layout, releases)
     for release in releases:
         folder = layout.release(release.id)
         wrong += _folder(folder)
         if seals.get(release.id, seal := pushing.seal_of(folder)) != seal:
             wrong += [folder / "release.json"]
-        published |= json.loads((folder / pushing.MANIFEST).read_text())["assets"]
     for venv in layout.venvs.glob("[!.]*"):
         wrong += _folder(venv)
     wrong += _static(layout, published)
@@ -44,7 +43,7 @@ def verify(ctx: Context) -> dict[str, Any]:
 
 def _folder(folder: Path) -> list[Path]:
     """A release or a venv, held against its manifest."""
-    stored = json.loads((folder / pushing.MANIFEST).read_text())
+    stored = json.loads((folder / assets.MANIFEST).read_text())
     files, there = stored["files"], _paths(folder)
     # Manifests did not always list the links.
     links = stored.get("links", {path: _target(folder / path) for path in there})

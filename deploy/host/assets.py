@@ -1,0 +1,75 @@
+"""The listing of a release's hashed static files, kept by its own digest.
+
+It can be long and is mostly that of the release before: then it is neither sent nor read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from deploy.host import objects
+from deploy.host.layout import Layout
+from deploy.host.objects import Tree
+from deploy.host.release import Release, current_id
+
+LISTING = "assets.json"
+MANIFEST = "manifest.json"
+
+
+def text(assets: Tree) -> bytes:
+    """The listing, the same for the same files."""
+    return json.dumps(dict(assets), sort_keys=True).encode()
+
+
+def name(assets: Tree) -> str:
+    """What names the listing here and on the controller."""
+    return hashlib.sha256(text(assets)).hexdigest()
+
+
+def of_release(folder: Path) -> dict[str, str]:
+    """Path -> digest of the hashed static files of the release in that folder."""
+    listing = folder / LISTING
+    if listing.exists():
+        return dict(json.loads(listing.read_text()))
+    # Releases of before.
+    return dict(json.loads((folder / MANIFEST).read_text())["assets"])
+
+
+def of_all(layout: Layout, releases: Iterable[Release]) -> dict[str, str]:
+    """Those of all these releases together. A listing that several share is read once."""
+    found: dict[str, str] = {}
+    seen: set[int] = set()
+    for release in releases:
+        folder = layout.release(release.id)
+        listing = folder / LISTING
+        inode = listing.stat().st_ino if listing.exists() else 0
+        if inode not in seen:
+            found |= of_release(folder)
+        seen |= {inode} if inode else set()
+    return found
+
+
+def whole(layout: Layout) -> str:
+    """The name of the live release's listing, if all that it lists is here as it arrived, or ""."""
+    current = current_id(layout)
+    listing = layout.release(current) / LISTING if current else None
+    if listing is None or not listing.exists():
+        return ""
+    listed = listing.read_bytes()
+    named = hashlib.sha256(listed).hexdigest()
+    # Written to, it is another one, which the store does not have.
+    if not objects.as_settled(objects.object_path(layout.objects, named), named):
+        return ""
+    tree: Tree = json.loads(listed)
+    return "" if objects.absent(layout.objects, tree.values()) else named
+
+
+def told(layout: Layout, manifest: Mapping[str, object], sent: Tree) -> Tree:
+    """The files of an artifact: those that were sent with its manifest, or those known by name."""
+    named = str(manifest.get("listing", ""))
+    if sent or not named:
+        return sent
+    return dict(json.loads(objects.object_path(layout.objects, named).read_text()))

@@ -1,0 +1,88 @@
+"""The listing of hashed static files, which releases share."""
+
+import json
+
+from deploy.host import assets, objects, pushing, retiring
+from deploy.host.context import Context
+from tests.unit.test_pushing import ctx, manifest, stored
+
+__all__ = ["ctx"]
+
+STYLE = {"css/site.1a2b.css": "a {}\n"}
+
+
+def live(ctx: Context, release: str) -> None:
+    ctx.layout.current.unlink(missing_ok=True)
+    ctx.layout.current.symlink_to(f"releases/{release}")
+
+
+def test_the_name_is_that_of_the_files_in_any_order() -> None:
+    one, two = {"a.css": "1", "b.css": "2"}, {"b.css": "2", "a.css": "1"}
+    assert assets.name(one) == assets.name(two)
+    assert assets.name(one) != assets.name({**one, "b.css": "3"})
+
+
+def test_what_the_live_release_lists_need_not_be_told_again(ctx: Context) -> None:
+    assert assets.whole(ctx.layout) == ""
+    told = manifest(ctx)
+    release = pushing.assemble(ctx, told, "ada@desk")
+    live(ctx, release.id)
+    name = assets.whole(ctx.layout)
+    assert name == assets.name(told["assets"])
+    assert assets.told(ctx.layout, {"listing": name}, {}) == told["assets"]
+    # What was sent counts, whatever is known.
+    other = {"b.css": "0" * 64}
+    assert assets.told(ctx.layout, {"listing": name}, other) == other
+
+
+def test_damage_to_a_static_file_makes_the_listing_unknown(ctx: Context) -> None:
+    told = manifest(ctx)
+    live(ctx, pushing.assemble(ctx, told, "ada@desk").id)
+    (name,) = told["assets"].values()
+    path = objects.object_path(ctx.layout.objects, name)
+    path.chmod(0o644)
+    path.write_text("evil")
+    assert assets.whole(ctx.layout) == ""
+
+
+def test_damage_to_the_listing_makes_it_unknown(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    live(ctx, release.id)
+    path = ctx.layout.release(release.id) / assets.LISTING
+    path.chmod(0o644)
+    path.write_text("evil")
+    assert assets.whole(ctx.layout) == ""
+
+
+def test_releases_share_a_listing_and_prune_keeps_what_one_of_them_names(ctx: Context) -> None:
+    more = {**STYLE, "js/new.3c4d.js": "1\n"}
+    trees = [STYLE, STYLE, more]
+    releases = [
+        pushing.assemble(ctx, {**manifest(ctx), "assets": stored(ctx, tree)}, "ada@desk")
+        for tree in trees
+    ]
+    for release in releases:
+        pushing.publish_static(ctx.layout, release)
+    first, second, third = (ctx.layout.release(r.id) / assets.LISTING for r in releases)
+    assert first.samefile(second)
+    assert not first.samefile(third)
+    assert set(assets.of_all(ctx.layout, releases)) == set(more)
+    (ctx.layout.static / "left").mkdir()
+    (ctx.layout.static / "left/behind.css").touch()
+    retiring._remove_unused(ctx.layout, tuple(releases[:2]))
+    there = [p for p in ctx.layout.static.rglob("*") if p.is_file()]
+    assert [str(path.relative_to(ctx.layout.static)) for path in there] == [*STYLE]
+    assert not (ctx.layout.static / "left").exists()
+
+
+def test_releases_of_before_have_theirs_in_the_manifest(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    folder = ctx.layout.release(release.id)
+    listed = assets.of_release(folder)
+    (folder / assets.LISTING).unlink()
+    old = json.loads((folder / assets.MANIFEST).read_text())
+    (folder / assets.MANIFEST).write_text(json.dumps({**old, "assets": listed}))
+    assert assets.of_release(folder) == listed
+    assert assets.of_all(ctx.layout, [release]) == listed
+    live(ctx, release.id)
+    assert assets.whole(ctx.layout) == ""
