@@ -30,7 +30,8 @@ class Migration(migrations.Migration):
     operations = [{operation}]
 """
 CREATE = (
-    'migrations.CreateModel("Thing", [("id", models.BigAutoField(primary_key=True)), '
+    'migrations.CreateModel("Thing", [("id", models.BigAutoField(auto_created=True, '
+    'primary_key=True, serialize=False, verbose_name="ID")), '
     '("name", models.CharField(max_length=100))])'
 )
 ALTER = 'migrations.AlterField("thing", "name", models.CharField(max_length={length}))'
