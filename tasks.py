@@ -4,6 +4,7 @@ from invoke.collection import Collection
 
 from audits.tasks import audit
 from deploy.cli import (
+    backup,
     config,
     host,
     logs,
@@ -43,9 +44,13 @@ namespace = Collection(
     host.provision,
     host.lock,
     patch.patch,
+    backup.restore,
     audit,
     doctor,
 )
+namespace.add_collection(Collection("backup", backup.verify))
+namespace.collections["backup"].add_task(backup.now, default=True)
+namespace.collections["backup"].add_task(backup.show, name="list")
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))

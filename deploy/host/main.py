@@ -188,6 +188,7 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
         ctx, command["release"], command["reverse"], command["restore"]
     ),
     "release": lambda ctx, command: reading.chosen(ctx, command["name"]).to_json(),
+    "restore point": lambda ctx, command: reading.restore_point(ctx, command["release"]),
     "logs": lambda ctx, command: logs.logs(ctx, command),
     "ps": lambda ctx, command: processes(ctx),
     "restart": lambda ctx, command: restart(ctx, command["process"]),
