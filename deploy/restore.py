@@ -103,10 +103,12 @@ def _point(request: Request, console: Console, name: str) -> dict[str, Any]:
 
 def _since(facts: dict[str, Any], point: dict[str, Any] | None) -> int | None:
     """Rows written since: counted from the release's restore point, else from the backup."""
-    then = point["written"] if point else facts["written_then"]
-    if then is None or facts["written"] < then:
+    now, then = facts["written"], facts["written_then"]
+    # After a crash, or in a database that was restored, PostgreSQL counts anew.
+    if then is None or then["count"] != now["count"]:
         return None
-    return int(facts["written"] - then)
+    before = point["written"] if point and point["written"] is not None else then["rows"]
+    return max(int(now["rows"] - before), 0)
 
 
 def carry_out(request: Request, console: Console, way: Way, migrate: bool) -> dict[str, Any]:

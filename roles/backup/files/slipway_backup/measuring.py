@@ -45,10 +45,14 @@ SETTINGS = (
     "SET statement_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
 )
-# Rows that were ever written, as PostgreSQL counts them.
-WRITTEN = (
-    "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint FROM pg_stat_user_tables"
-)
+# Rows that were ever written, as PostgreSQL counts them, and which count it is: another one begins
+# after a crash, and in a database that was restored.
+WRITTEN = """
+SELECT json_build_object(
+  'rows', (SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_user_tables),
+  'count', (SELECT d.oid || ' ' || a.stats_reset FROM pg_database d, pg_stat_archiver a
+            WHERE d.datname = current_database()))
+"""
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 

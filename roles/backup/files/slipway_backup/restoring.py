@@ -6,6 +6,7 @@ transaction, the site's database is as it was.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -85,7 +86,7 @@ def plan(settings: Settings, app: str, to: str) -> dict[str, Any]:
         "backup_bytes": backup["info"]["size"],
         "database_bytes": bytes_,
         "lost_seconds": round((now - moment).total_seconds()) if moment else 0,
-        "written": int(query(WRITTEN, database=site.app)),
+        "written": json.loads(query(WRITTEN, database=site.app)),
         "written_then": _written_then(settings, backup["label"], site.app),
         "replaced": replaced(site.app),
     }
@@ -292,7 +293,7 @@ def _own_settings(app: str, new: str, socket: Path) -> list[str]:
     return told.splitlines()
 
 
-def _written_then(settings: Settings, label: str, app: str) -> int | None:
+def _written_then(settings: Settings, label: str, app: str) -> dict[str, Any] | None:
     """How many rows had ever been written when the backup was taken, if it was recorded."""
     record = store.read(store.record(settings, label)) or {}
     database: Mapping[str, Any] = record.get("databases", {}).get(app, {})
