@@ -58,7 +58,7 @@ def settings(tmp_path: Path) -> Settings:
     ("said", "told"),
     [
         (
-            "P00  ERROR: [095]: unable to load info file '/r/archive.info' or '/r/archive.info.copy':\n"
+            "P00  ERROR: [095]: unable to load info file '/r/a.info' or '/r/a.info.copy':\n"
             "    CryptoError: unable to flush\n    HINT: is or was the repo encrypted?",
             "cannot be read with the key that this droplet has",
         ),
@@ -90,7 +90,7 @@ def test_what_pgbackrest_says_means_something(said: str, told: str) -> None:
 
 # --- the record and what is held against it ------------------------------------------------------
 
-RECORD = {
+RECORD: dict[str, Any] = {
     "shop": {
         "tables": {"public.book": [2, "77"], "public.loan": [0, "0"]},
         "sequences": {"public.book_id_seq": [40, 1]},

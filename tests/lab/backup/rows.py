@@ -55,5 +55,6 @@ def exact(site: Site, moment: str, kept: str) -> None:
     assert sql(site, there) == "t"
     last = sql(site, f"SELECT max(id) FROM {TABLE}")
     # It was given its time a moment before it was committed.
-    later = f"SELECT at > '{moment}'::timestamptz - interval '100 ms' FROM {TABLE} WHERE id = {last} + 1"
+    after = f"at > '{moment}'::timestamptz - interval '100 ms'"
+    later = f"SELECT {after} FROM {TABLE} WHERE id = {last} + 1"
     assert sql(site, later, kept) == "t"

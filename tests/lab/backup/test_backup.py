@@ -38,7 +38,8 @@ def backup(site: Site) -> dict[str, Any]:
     """What `invoke backup` made, of uploads too."""
     site.ask("install -o locallibrary -g www-data -m 640 /dev/null /srv/locallibrary/media/upload")
     site.ask("echo picture > /srv/locallibrary/media/upload")
-    return json_of(site, "backup")
+    made: dict[str, Any] = json_of(site, "backup")
+    return made
 
 
 def json_of(site: Site, task: str, *options: str) -> Any:
