@@ -20,24 +20,28 @@ def sql(site: Site, statement: str, database: str = APP) -> str:
 @contextmanager
 def written(site: Site) -> Iterator[None]:
     """A table that gets a row in each twentieth of a second, each in a transaction of its own."""
-    site.ssh(f"systemctl stop {UNIT}")
     sql(
         site,
         f"DROP TABLE IF EXISTS {TABLE}; CREATE TABLE {TABLE} (id bigserial PRIMARY KEY, "
         f"at timestamptz NOT NULL, noise text); ALTER TABLE {TABLE} OWNER TO {APP}",
     )
-    insert = (
-        f"INSERT INTO {TABLE} (at, noise) SELECT clock_timestamp(), repeat(md5(random()::text), 9)"
-    )
-    site.ask(
-        f"systemd-run --quiet --collect --unit={UNIT} --property=User=postgres "
-        f"sh -c \"echo '{insert} \\watch 0.05' | psql -Xq -d {APP}\""
-    )
+    write(site)
     try:
         yield
     finally:
         site.ssh(f"systemctl stop {UNIT}")
         site.ssh(f"cd / && runuser -u postgres -- psql -d {APP} -c 'DROP TABLE IF EXISTS {TABLE}'")
+
+
+def write(site: Site) -> None:
+    """Let rows come; a restore sends away who writes them."""
+    row = "clock_timestamp(), repeat(md5(random()::text), 9)"
+    insert = f"INSERT INTO {TABLE} (at, noise) SELECT {row}"
+    site.ask(
+        f"systemctl is-active --quiet {UNIT} || "
+        f"systemd-run --quiet --collect --unit={UNIT} --property=User=postgres "
+        f"sh -c \"echo '{insert} \\watch 0.05' | psql -Xq -d {APP}\""
+    )
 
 
 def count(site: Site, database: str = APP) -> int:
