@@ -141,6 +141,7 @@ def carry_out(request: Request, console: Console, way: Way, migrate: bool) -> di
             _let_in(session, mine)
             raise
         kept = swapped["kept"]
+        session.call("restored", {"to": way.to, "kept": kept})
         if facts["current"]:
             _restart(session, kept)
         _let_in(session, mine)
