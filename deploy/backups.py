@@ -17,11 +17,14 @@ PROGRAM = "/usr/local/sbin/slipway-backup"
 NO_PROGRAM = 127
 
 
-def ask(root: Path, target: Target, *words: str) -> Any:
+def ask(root: Path, target: Target, *words: str, failure: type[SlipwayError] = Refused) -> Any:
     """The answer of one of its verbs.
 
+    Args:
+        failure: what its own sentence is raised as.
+
     Raises:
-        Refused: the droplet is out of reach, or has no backups; or its own sentence.
+        Refused: the droplet is out of reach, or has no backups.
     """
     answer = as_root.shell(root, target, shlex.join((PROGRAM, *words)))
     if answer.get("rc") == NO_PROGRAM:
@@ -32,7 +35,7 @@ def ask(root: Path, target: Target, *words: str) -> Any:
         said = [answer.get("msg", ""), *answer.get("stderr_lines", ())]
         raise Refused(f"{target.name} does not tell of its backups: {said[-1]}", said) from None
     if isinstance(found, dict) and "error" in found:
-        raise Refused(found["error"]["message"], found["error"]["detail"])
+        raise failure(found["error"]["message"], found["error"]["detail"])
     return found
 
 
@@ -68,7 +71,14 @@ def _follow(
 ) -> dict[str, Any]:
     offset = 0
     while True:
-        told = ask(root, target, "follow", verb, str(offset))
+        try:
+            told = ask(root, target, "follow", verb, str(offset))
+        except Refused as error:
+            raise failure(
+                f"{error.message}. slipway-backup@{verb} goes on there by itself. Look there: "
+                f"journalctl -u slipway-backup@{verb}",
+                error.detail,
+            ) from None
         offset = told["offset"]
         for event in told["events"]:
             if "note" in event:

@@ -136,11 +136,10 @@ def carry_out(request: Request, console: Console, way: Way, migrate: bool) -> di
                 asked = {"app": target.app, "to": way.to, "migrate": migrate}
                 done = backups.run(root, target, console, "restore", asked, failure=BackedOut)
             with console.phase("swap"):
-                swapped = backups.ask(root, target, "swap", target.app)
+                kept = _swap(request)
         except BaseException:
             _let_in(session, mine)
             raise
-        kept = swapped["kept"]
         session.call("restored", {"to": way.to, "kept": kept})
         if facts["current"]:
             _restart(session, kept)
@@ -152,6 +151,20 @@ def carry_out(request: Request, console: Console, way: Way, migrate: bool) -> di
             f"kept as {kept}. Look: invoke logs"
         )
     return {**done, "kept": kept, "lost_seconds": way.facts["lost_seconds"], "written": way.since}
+
+
+def _swap(request: Request) -> str:
+    """Put the restored database in its place; returns the name of the one that was there."""
+    app = request.target.app
+    try:
+        done = backups.ask(request.root, request.target, "swap", app, failure=BackedOut)
+    except Refused as error:
+        raise NeedsYou(
+            f"Whether the databases changed places is not known: {error.message}. Both are there. "
+            "Look: invoke status; then run it again: invoke restore",
+            error.detail,
+        ) from None
+    return str(done["kept"])
 
 
 def _restart(session: Session, kept: str) -> None:

@@ -86,7 +86,7 @@ def test_a_flipped_bit_in_the_backup(site: Site) -> None:
     biggest = f"find {REPOSITORY}/postgresql/backup/main/{newest(site)} -path '*bundle*' -type f"
     path = site.ask(f"{biggest} -printf '%s %p\\n' | sort -n | tail -1 | cut -d' ' -f2")
     with flipped(site, path), rows_stay(site):
-        check_sentence(site.invoke("backup.verify"), 4, "a file of the repository is damaged")
+        check_sentence(site.invoke("backup.verify"), 4, "A file of the repository is damaged")
         problems = json_of_unwell(site)["problems"]
         assert any("could not be proved" in problem for problem in problems), problems
         done = site.invoke("restore", "--to", moment_now(site), "--yes")
@@ -108,7 +108,6 @@ def test_a_flipped_bit_in_the_files(site: Site) -> None:
     try:
         for path in paths:
             site.ask(f'python3 -c "{FLIP}" {path}')
-        site.ask("rm -rf /var/cache/slipway-backup/*")
         done = site.invoke("backup.verify")
         assert done.code == 4, done
         assert "repository of the files is damaged" in done.output, done
