@@ -149,7 +149,7 @@ def test_a_segment_of_the_log_is_missing(site: Site) -> None:
 
 
 def wait_for(site: Site, command: str) -> str:
-    for _ in range(100):
+    for _ in range(200):
         found = site.ask(command)
         if found:
             return found
@@ -200,7 +200,7 @@ def test_there_is_no_room_to_restore(site: Site) -> None:
 def test_the_disk_fills_up_during_the_restore(site: Site) -> None:
     moment = moment_now(site)
     with small_disk(site, 900), Controller(site, "restore", "--to", moment, "--yes") as restoring:
-        wait_for(site, f"ls {SCRATCH}/postgresql")
+        wait_for(site, f"ls {SCRATCH}/postgresql/cluster 2>/dev/null || :")
         site.ssh(f"fallocate -l 2G {SCRATCH}/ballast; cat /dev/zero > {SCRATCH}/ballast")
         done = restoring.done()
         check_sentence(done, 3, "he disk f")
@@ -213,12 +213,13 @@ def test_the_disk_fills_up_during_the_restore(site: Site) -> None:
 def test_a_restore_that_is_killed_can_be_run_again(site: Site, stage: str, victim: str) -> None:
     json_of(site, "backup")
     moment = moment_now(site)
+    site.ask("rm -f /run/slipway-backup/restore.events")
     with Controller(site, "restore", "--to", moment, "--yes") as restoring:
         wait_for(site, f"grep '{stage}' /run/slipway-backup/restore.events || :")
         if victim == "controller":
             restoring.kill()
         elif victim == "program":
-            site.ask("systemctl kill --kill-whom=main --signal=KILL slipway-backup@restore")
+            site.ssh("systemctl kill --kill-whom=main --signal=KILL slipway-backup@restore")
         else:
             site.ssh(f"pkill -KILL -f 'postgres -D {SCRATCH}'")
         done = restoring.done()

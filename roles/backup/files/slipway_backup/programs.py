@@ -60,9 +60,13 @@ def clean(environment: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The end of what a program said, without blank lines."""
+    """The end of what a program said, without blank lines and what no terminal shows."""
     said = (done.stdout + "\n" + done.stderr).splitlines()
-    return [line.rstrip() for line in said if line.strip()][-DETAIL_LINES:]
+    return [_shown(line).rstrip() for line in said if line.strip()][-DETAIL_LINES:]
+
+
+def _shown(line: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in line.expandtabs())
 
 
 def size(count: float) -> str:

@@ -22,6 +22,9 @@ from slipway_backup.trouble import Trouble
 POLL_SECONDS = 0.25
 STOP_SECONDS = 60.0
 LOG_LINES = 8
+# PostgreSQL writes blocks of 8 kB, and segments of its log of 16 MB.
+FULL_BYTES = 17_000_000
+FILLED = "The disk filled up meanwhile. Make room, then run it again. Look: df -h"
 # It serves nobody, holds nothing that is not elsewhere, and must not write to the archive.
 SERVER = {
     "archive_mode": "off",
@@ -114,6 +117,11 @@ def restored(
         )
         with _running(settings, events, preload):
             yield socket(settings)
+    except Trouble as trouble:
+        # Whoever met the end of the disk may have called it something else.
+        if shutil.disk_usage(settings.scratch).free < FULL_BYTES:
+            raise Trouble(FILLED, trouble.detail) from None
+        raise
     finally:
         remove(settings)
 
@@ -176,10 +184,6 @@ def _failure(said: str) -> Trouble:
             "damaged. Run: invoke backup --full, and go back to an earlier moment: "
             "invoke restore --to TIME",
             detail,
-        )
-    if "No space left on device" in said:
-        return Trouble(
-            "The disk filled up during recovery. Make room, then run it again. Look: df -h", detail
         )
     return Trouble(
         f"The restored cluster does not start: {(detail or ['no word of why'])[-1]}", detail
