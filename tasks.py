@@ -14,6 +14,7 @@ from deploy.cli import (
     patch,
     plan,
     ps,
+    rehearse,
     release,
     site,
     status,
@@ -26,7 +27,6 @@ namespace = Collection(
     release.build,
     release.push,
     release.collectstatic,
-    release.migrate,
     plan.plan,
     release.deploy,
     release.switch,
@@ -45,6 +45,7 @@ namespace = Collection(
     host.lock,
     patch.patch,
     backup.restore,
+    backup.rebuild,
     audit,
     doctor,
 )
@@ -54,6 +55,8 @@ namespace.collections["backup"].add_task(backup.show, name="list")
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
+namespace.add_collection(Collection("migrate", rehearse.rehearse))
+namespace.collections["migrate"].add_task(release.migrate, default=True)
 namespace.add_collection(Collection("ps", ps.restart, ps.scale))
 namespace.collections["ps"].add_task(ps.show, default=True)
 namespace.add_collection(Collection.from_module(lab, name="lab"))

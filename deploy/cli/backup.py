@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from deploy import backups
+from deploy import rebuild as rebuilding
 from deploy import restore as going_back
 from deploy.cli.release import age
 from deploy.cli.task import ENVIRONMENT, ROOT, task
@@ -116,6 +117,39 @@ def restore(
         f"kept as {done['kept']}; drop it: invoke restore --forget"
     )
     console.result(told, {**done, "changed": True})
+
+
+@task(
+    help={
+        "from_backup": "make it from the repository of the inventory; there is no other way so far",
+        "yes": "do not ask",
+    }
+)
+def rebuild(
+    console: Console,
+    env: str = ENVIRONMENT,
+    from_backup: bool = False,
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Make a bare droplet what a lost one was: provision, data, secrets, the release that was live.
+
+    Example: invoke rebuild --from-backup --env production
+
+    The inventory names the new droplet's address, and the repository elsewhere with its key.
+    """
+    if not from_backup:
+        raise Refused("Say from what. Run: invoke rebuild --from-backup")
+    request = Request(ROOT, read_target(ROOT, env), "invoke rebuild")
+    if not yes:
+        question = f"Make {request.target.host} what {request.target.app} was?"
+        _confirm(question, "invoke rebuild --from-backup --yes")
+    done = rebuilding.rebuild(request, console)
+    console.summary()
+    until = done["until"] or "the last backup"
+    release = done["release"]
+    live = f"{release['id']} is live: {done['url']}" if release else "nothing was live"
+    console.result(f"The data is back, until {until}. {live}", done)
 
 
 def _forget(request: Request, console: Console, yes: bool) -> None:

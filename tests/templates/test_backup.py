@@ -19,13 +19,13 @@ from tests.templates.role_files import load
 from tests.templates.test_units import settings
 
 backups = load("preflight/filter_plugins/backups.py")
-SFTP = {
+SFTP: dict[str, Any] = {
     "site_backup_repository": "sftp://keeper@backup.example.org:2222/srv/backups",
     "site_backup_key": "k" * 44,
     "backup_ssh_key": "-----BEGIN",
-    "backup_host_key": "ssh-ed25519 AAAA",
+    "backup_host_keys": ["ssh-ed25519 AAAA", "ecdsa-sha2-nistp256 BBBB"],
 }
-S3 = {
+S3: dict[str, Any] = {
     "site_backup_repository": "s3://s3.example.org/bucket/library",
     "site_backup_key": "k" * 44,
     "backup_s3_key": "name",
@@ -65,7 +65,10 @@ def test_they_go_to_an_sftp_host_whose_key_is_known() -> None:
         for each in value("backup", "__backup_ssh_files", **SFTP)
         if each["path"].endswith("known_hosts")
     ]
-    assert known == "[backup.example.org]:2222 ssh-ed25519 AAAA\n"
+    assert known.splitlines() == [
+        "[backup.example.org]:2222 ssh-ed25519 AAAA",
+        "[backup.example.org]:2222 ecdsa-sha2-nistp256 BBBB",
+    ]
 
 
 def test_they_go_to_a_bucket() -> None:
@@ -145,12 +148,12 @@ def test_systemd_understands_every_line(tmp_path: Path, name: str) -> None:
 # --- what is refused -----------------------------------------------------------------------------
 
 
-def secrets(facts: dict[str, str]) -> dict[str, str]:
+def secrets(facts: dict[str, Any]) -> dict[str, Any]:
     return {name: text for name, text in facts.items() if name != "site_backup_repository"}
 
 
 @pytest.mark.parametrize("facts", [SFTP, S3, {"site_backup_repository": "/mnt/backups"}])
-def test_a_repository_that_is_whole(facts: dict[str, str]) -> None:
+def test_a_repository_that_is_whole(facts: dict[str, Any]) -> None:
     place = facts["site_backup_repository"]
     assert backups.backup_findings(place, secrets(facts), "trixie") == []
 
@@ -168,11 +171,11 @@ def test_what_is_no_place(place: str | None) -> None:
     [
         (SFTP, "site_backup_key", "site_backup_key is not set: what is backed up elsewhere"),
         (SFTP, "backup_ssh_key", "backup_ssh_key is not set, which sftp:// needs"),
-        (SFTP, "backup_host_key", "ssh-keyscan HOST"),
+        (SFTP, "backup_host_keys", "ssh-keyscan HOST"),
         (S3, "backup_s3_secret", "backup_s3_secret is not set, which s3:// needs"),
     ],
 )
-def test_what_is_missing_is_named(facts: dict[str, str], missing: str, told: str) -> None:
+def test_what_is_missing_is_named(facts: dict[str, Any], missing: str, told: str) -> None:
     place = facts["site_backup_repository"]
     left = {name: text for name, text in secrets(facts).items() if name != missing}
     (finding,) = backups.backup_findings(place, left, "trixie")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from slipway_backup import (
+    adopting,
     events,
     files,
     measuring,
@@ -86,6 +87,15 @@ def test_what_pgbackrest_says_means_something(said: str, told: str) -> None:
     trouble = pgbackrest._trouble(said, said.splitlines())
     assert told.lower() in trouble.sentence.lower()
     assert trouble.detail
+
+
+def test_garbage_in_what_pgbackrest_tells_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "unable to load info file 'b.info':\nFormatError: outside of section: \x01"
+    raw = json.dumps([{"repo": [{"status": {"code": 99, "message": message}}], "backup": []}])
+    raw = raw.replace("\\u0001", "\x01")
+    monkeypatch.setattr(pgbackrest, "call", lambda *options: raw)
+    with pytest.raises(Trouble, match="cannot be read with the key"):
+        pgbackrest.info()
 
 
 # --- the record and what is held against it ------------------------------------------------------
@@ -393,3 +403,32 @@ def test_a_moment_that_nobody_can_go_back_to(
 def test_the_name_of_what_is_kept_is_one_that_postgresql_takes() -> None:
     longest = "a" * 32
     assert len(f"{longest}{restoring.REPLACED}20261126T101741".encode()) <= 63
+
+
+def test_a_droplet_that_serves_is_not_made_from_a_backup(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "current").symlink_to("releases/20260801T120000-abcdef0")
+    monkeypatch.setattr(adopting, "sites", lambda: [Site("shop", tmp_path, "postgresql")])
+    with pytest.raises(Trouble, match="shop is live on this droplet"):
+        adopting.adopt(settings)
+
+
+def test_an_empty_repository_makes_no_droplet(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adopting, "sites", list)
+    monkeypatch.setattr(pgbackrest, "info", list)
+    monkeypatch.setattr(files, "snapshots", lambda settings: [])
+    with pytest.raises(Trouble, match="There is no backup in"):
+        adopting.adopt(settings)
+
+
+def test_what_was_taken_over_stays(settings: Settings) -> None:
+    store.write(adopting.adopted(settings), {"snapshot": "f7", "releases": {}})
+    assert adopting.adopt(settings) == {"snapshot": "f7", "releases": {}, "changed": False}
+
+
+def test_uploads_of_nothing_are_not_put_back(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(Trouble, match="has taken over nothing"):
+        adopting.media(settings, events.Events(tmp_path / "media.events"))

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console as Terminal
 
 from deploy import as_root, backups, restore
+from deploy.cli import rehearse
 from deploy.console import Console
 from deploy.errors import BackedOut, Refused
 from deploy.host import backups as on_host
@@ -172,3 +174,22 @@ def test_the_state_of_the_backups_is_read_by_everybody(tmp_path: Path) -> None:
     assert found is not None
     assert (found["postgresql"], found["files"], found["count"]) == ({"label": "new"}, None, 2)
     assert next(on_host.problems(found)) == "no room"
+
+
+def test_a_rehearsal_says_who_would_be_kept_out_for_how_long() -> None:
+    migration = {
+        "name": "catalog.0003_shelf",
+        "seconds": 1.234,
+        "atomic": True,
+        "locks": [{"table": "catalog_genre", "keeps_out": "reading and writing", "bytes": 9000}],
+        "rewritten": ["catalog_genre"],
+    }
+    quiet = {**migration, "name": "catalog.0004_more", "locks": [], "rewritten": []}
+    terminal = Terminal(width=200, force_terminal=False)
+    with terminal.capture() as capture:
+        terminal.print(rehearse._table({"migrations": [migration, quiet]}))
+    told = capture.get()
+    assert "catalog.0003_shelf" in told
+    assert "1.23" in told
+    assert "reading and writing of catalog_genre, 9.0 kB" in told
+    assert "nobody" in told

@@ -16,8 +16,8 @@ NEEDED = {
     "": {},
     "sftp": {
         "backup_ssh_key": "the private key that logs in there, a !vault value",
-        "backup_host_key": "that host's public key, its type and its text: ssh-keyscan HOST, and "
-        "compare it with what its owner says",
+        "backup_host_keys": "that host's public keys, type and text of each: ssh-keyscan HOST, "
+        "and compare them with what its owner says",
     },
     "s3": {
         "backup_s3_key": "the name of the access key",

@@ -6,13 +6,16 @@ import argparse
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from slipway_backup import (
+    adopting,
     backing,
     files,
     pgbackrest,
+    rehearsing,
     restoring,
     running,
     store,
@@ -33,6 +36,7 @@ def main(argv: list[str]) -> int:
     unit = verbs.add_parser("unit", help="what slipway-backup@NAME.service runs")
     unit.add_argument("name", choices=sorted(UNITS))
     verbs.add_parser("prepare", help="make the repository, where there is none")
+    verbs.add_parser("adopt", help="take over what a lost droplet has left in the repository")
     verbs.add_parser("watch", help="look what is wrong, and alert of what is new")
     verbs.add_parser("state", help="what there is, as JSON")
     begin = verbs.add_parser("begin", help="start a unit, and do not wait for it")
@@ -53,10 +57,21 @@ def main(argv: list[str]) -> int:
     try:
         print(json.dumps(_ANSWERS[args.verb](settings, args)))
     except Trouble as trouble:
-        facts = {"message": trouble.sentence, "detail": list(trouble.detail)}
-        print(json.dumps({"error": facts}))
-        return 1
+        return _refuse(trouble)
+    except Exception as error:
+        return _refuse(_unexpected(error))
     return 0
+
+
+def _refuse(trouble: Trouble) -> int:
+    print(json.dumps({"error": {"message": trouble.sentence, "detail": list(trouble.detail)}}))
+    return 1
+
+
+def _unexpected(error: Exception) -> Trouble:
+    """What nobody thought of, as a sentence; the journal has all of it."""
+    told = traceback.format_exception(error)
+    return Trouble(f"slipway-backup failed on the droplet: {error!r}", "".join(told).splitlines())
 
 
 def _unit(settings: Settings, name: str) -> int:
@@ -68,6 +83,10 @@ def _unit(settings: Settings, name: str) -> int:
             found = UNITS[name](settings, events)
     except Trouble as trouble:
         events.error(trouble.sentence, trouble.detail)
+        return 1
+    except Exception as error:
+        unexpected = _unexpected(error)
+        events.error(unexpected.sentence, unexpected.detail)
         return 1
     watching.refresh()
     events.done(found)
@@ -95,6 +114,8 @@ UNITS: Mapping[str, Run] = {
     "diff": lambda settings, events: backing.backup(settings, events, "diff"),
     "files": files.backup,
     "verify": verifying.verify,
+    "media": adopting.media,
+    "rehearse": rehearsing.rehearse,
     "restore": _restore,
 }
 
@@ -120,6 +141,7 @@ def _begin(settings: Settings, args: argparse.Namespace) -> Any:
 
 _ANSWERS: Mapping[str, Callable[[Settings, argparse.Namespace], Any]] = {
     "prepare": _prepare,
+    "adopt": lambda settings, args: adopting.adopt(settings),
     "watch": lambda settings, args: watching.look(settings),
     "state": lambda settings, args: watching.look(settings),
     "begin": _begin,

@@ -38,6 +38,11 @@ MEANINGS = (
         f"there is no repository, or a part of it is missing. Run: {PLAYBOOK}",
     ),
     (
+        r"\[028\]|do not match the database",
+        "the repository holds the backups of another cluster. Make this droplet from them, "
+        "invoke rebuild --from-backup, or name another place in site_backup_repository",
+    ),
+    (
         r"\[082\]",
         "PostgreSQL's log does not reach the archive. Look: tail /var/log/postgresql/*.log",
     ),
@@ -97,5 +102,7 @@ def progress() -> str | None:
 
 
 def _info() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(call("info", "--output=json") or "[]")
+    told = call("info", "--output=json")
+    # What it could not decipher stands in its messages as it is.
+    found: list[dict[str, Any]] = json.loads(told or "[]", strict=False)
     return found

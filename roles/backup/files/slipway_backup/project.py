@@ -36,6 +36,18 @@ def migrate(site: Site, release: str, socket: Path) -> None:
         raise _trouble(site, release, done)
 
 
+def script(site: Site, release: str, socket: Path, code: str) -> str:
+    """What a script says that is run in the release's shell, against that database.
+
+    Raises:
+        Trouble: it failed.
+    """
+    done = _manage(site, release, socket, "shell", "--verbosity", "0", "--command", code)
+    if done.returncode != 0:
+        raise _trouble(site, release, done)
+    return done.stdout
+
+
 def _manage(
     site: Site, release: str, socket: Path, *words: str
 ) -> subprocess.CompletedProcess[str]:
