@@ -13,6 +13,7 @@ sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 from audits.tasks import audit
 from benchmarks.tasks import bench
 from deploy.cli import (
+    backup,
     config,
     host,
     logs,
@@ -22,6 +23,7 @@ from deploy.cli import (
     patch,
     plan,
     ps,
+    rehearse,
     release,
     site,
     status,
@@ -34,7 +36,6 @@ namespace = Collection(
     release.build,
     release.push,
     release.collectstatic,
-    release.migrate,
     plan.plan,
     release.deploy,
     release.switch,
@@ -52,13 +53,20 @@ namespace = Collection(
     host.provision,
     host.lock,
     patch.patch,
+    backup.restore,
+    backup.rebuild,
     audit,
     doctor,
     bench,
 )
+namespace.add_collection(Collection("backup", backup.verify))
+namespace.collections["backup"].add_task(backup.now, default=True)
+namespace.collections["backup"].add_task(backup.show, name="list")
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
+namespace.add_collection(Collection("migrate", rehearse.rehearse))
+namespace.collections["migrate"].add_task(release.migrate, default=True)
 namespace.add_collection(Collection("ps", ps.restart, ps.scale))
 namespace.collections["ps"].add_task(ps.show, default=True)
 namespace.add_collection(Collection.from_module(lab, name="lab"))

@@ -28,6 +28,9 @@ PORTS = (80, 443)
 LEAST_MEMORY = 400_000_000
 # What a sentence of `invoke status` is about, by a word in it.
 SUBJECTS = {
+    "backup": "backups",
+    "archiving": "backups",
+    "repository": "backups",
     "certificate": "certificate",
     "disk": "disk",
     "memory": "memory",

@@ -30,7 +30,7 @@ def status(
 ) -> None:
     """Is the site well? One screen, and exit code 1 when it is not: invoke status --watch
 
-    What is live and by whom, processes, certificate, restore point, disk, memory, add-ons, updates.
+    What is live and by whom, processes, certificate, backups, disk, memory, add-ons, updates.
     """
     request = Request(ROOT, read_target(ROOT, env), "invoke status")
     if watch:
@@ -75,6 +75,8 @@ def _table(found: dict[str, Any]) -> Table:
         table.add_row("process", _process(process))
     table.add_row("certificate", _certificate(found["certificate"]))
     table.add_row("restore point", _restore_point(found["restore_point"]))
+    table.add_row("backup", _backup(found["backups"]))
+    table.add_row("proof", _proof(found["backups"]))
     table.add_row("disk", _of(found["disk"]["free"], found["disk"]["total"]))
     table.add_row("memory", _of(found["memory"]["available"], found["memory"]["total"]))
     if database and database["bytes"]:
@@ -105,6 +107,25 @@ def _restore_point(found: dict[str, Any] | None) -> str:
     if found is None:
         return "none: one is taken before each migration"
     return f"{size(found['bytes'])}, {age(found['at'])} ago, before {found['release']} migrated"
+
+
+def _backup(found: dict[str, Any] | None) -> str:
+    if found is None or found["postgresql"] is None:
+        return "none yet"
+    newest, archived = found["postgresql"], (found["archiving"] or {}).get("last")
+    files = f", files {age(found['files']['at'])} ago" if found["files"] else ""
+    log = f", its log {age(archived)} ago" if archived else ""
+    return f"PostgreSQL {age(newest['at'])} ago{log}{files}, in {found['place']}"
+
+
+def _proof(found: dict[str, Any] | None) -> str:
+    proof = found["proof"] if found else None
+    if proof is None:
+        return "none yet: invoke backup.verify"
+    if not proof["ok"]:
+        return f"failed {age(proof['at'])} ago: {proof['label']}"
+    took = f"{proof['tables']} tables in {proof['seconds']:.0f} s"
+    return f"{proof['label']} restored {age(proof['at'])} ago, {took}"
 
 
 def _updates(found: dict[str, Any]) -> str:

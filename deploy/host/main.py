@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import lock, logs, maintenance, operations, planning, reading
+from deploy.host import audit, lock, logs, maintenance, operations, planning, reading
 from deploy.host.certificates import certificates
 from deploy.host.changes import parse, short
 from deploy.host.context import Context
@@ -188,6 +188,10 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
         ctx, command["release"], command["reverse"], command["restore"]
     ),
     "release": lambda ctx, command: reading.chosen(ctx, command["name"]).to_json(),
+    "restored": lambda ctx, command: audit.append(
+        ctx.layout, audit.RESTORED, "", who=ctx.who, to=command["to"], kept=command["kept"]
+    ),
+    "restore point": lambda ctx, command: reading.restore_point(ctx, command["release"]),
     "logs": lambda ctx, command: logs.logs(ctx, command),
     "ps": lambda ctx, command: processes(ctx),
     "restart": lambda ctx, command: restart(ctx, command["process"]),

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import assets, audit, certificates, maintenance, pushing
+from deploy.host import assets, audit, certificates, maintenance, pushing, restoring
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import Refused
@@ -44,6 +44,12 @@ def chosen(ctx: Context, name: str | None) -> Release:
     if live is None:
         raise Refused(f"Nothing is live on {socket.gethostname()} yet. Run: invoke deploy")
     return live
+
+
+def restore_point(ctx: Context, release: str) -> dict[str, Any] | None:
+    """The restore point that was taken before a release migrated, if it did."""
+    point = restoring.find(ctx, release)
+    return vars(point) if point else None
 
 
 def facts(ctx: Context) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, baking, certificates, lock, maintenance, restoring, upgrades
+from deploy.host import audit, backups, baking, certificates, lock, maintenance, restoring, upgrades
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import SlipwayError
@@ -46,6 +46,7 @@ def status(ctx: Context) -> dict[str, Any]:
         "failed_units": _failed_units(others(ctx.site.app)),
         "certificate": _certificate(ctx),
         "restore_point": _restore_point(ctx),
+        "backups": backups.facts(),
         "disk": {"free": disk.free, "total": disk.total},
         "memory": _memory(),
         "database": _database(ctx, release),
@@ -67,6 +68,8 @@ def problems(found: Mapping[str, Any]) -> Iterator[str]:
         if name not in run:
             yield f"{name} does not run. Look: invoke logs --process {process_type(name)}"
     for unit in found["failed_units"]:
+        if unit.startswith(backups.UNITS):
+            continue
         yield f"{unit} failed. Look: journalctl -u {unit} -n 50"
     certificate = found["certificate"]
     if certificate is None:
@@ -83,6 +86,7 @@ def problems(found: Mapping[str, Any]) -> Iterator[str]:
     database = found["database"]
     if database and database.get("problem"):
         yield f"the database does not answer: {database['problem']}"
+    yield from backups.problems(found["backups"])
     for addon in found["addons"]:
         if not addon["up"]:
             yield f"{addon['name']} is {addon['state']}. Run: {PLAYBOOK}"
@@ -106,7 +110,7 @@ def _certificate(ctx: Context) -> dict[str, Any] | None:
 
 
 def _restore_point(ctx: Context) -> dict[str, Any] | None:
-    """The newest: the only copy of the database that is made by itself so far."""
+    """The newest."""
     found = (restoring.find(ctx, release.id) for release in reversed(read_all(ctx.layout)))
     return next((vars(point) for point in found if point), None)
 

@@ -282,6 +282,7 @@ WELL: dict[str, Any] = {
     "processes": [{"process": "web", "live": True, "state": "active/running"}],
     "failed_units": [],
     "addons": [],
+    "backups": {"problems": [], "looked_at": "2999-01-01T00:00:00+00:00"},
     "certificate": {**STATUS["certificate"], "due": False},
 }
 
@@ -315,6 +316,7 @@ WELL: dict[str, Any] = {
             "redis is inactive",
             "ansible-playbook site.yml",
         ),
+        ({"backups": None}, "backups", "there are no backups", "ansible-playbook site.yml"),
         ({"trouble": "HTTP 500 at /"}, "site", "HTTP 500 at /", "invoke logs"),
         ({"processes": []}, "site", "web does not run", "invoke logs --process web"),
         (

@@ -45,6 +45,16 @@ WELL: dict[str, Any] = {
         "due": False,
     },
     "restore_point": None,
+    "backups": {
+        "postgresql": {"label": "20261126-021500F", "at": "2026-11-26T02:15:09+00:00"},
+        "files": {"id": "f79080d9", "at": "2026-11-26T02:15:12+00:00"},
+        "count": 5,
+        "place": "/var/backups/slipway",
+        "proof": None,
+        "archiving": {"last": "2026-11-26T02:15:10+00:00"},
+        "problems": [],
+        "looked_at": "2999-01-01T00:00:00+00:00",
+    },
     "disk": {"free": 50, "total": 100},
     "memory": {"available": 50, "total": 100},
     "database": {"bytes": 8_000_000},
@@ -75,6 +85,10 @@ def certificate(**facts: Any) -> dict[str, Any]:
     return changed(certificate={**WELL["certificate"], **facts})
 
 
+def backups(**facts: Any) -> dict[str, Any]:
+    return changed(backups={**WELL["backups"], **facts})
+
+
 @pytest.mark.parametrize(
     ("found", "told"),
     [
@@ -91,6 +105,9 @@ def certificate(**facts: Any) -> dict[str, Any]:
         (changed(disk={"free": 9, "total": 100}), "less than 10% of the disk is left"),
         (changed(memory={"available": 4, "total": 100}), "less than 5% of the memory is left"),
         (changed(database={"bytes": None, "problem": "refused"}), "does not answer: refused"),
+        (changed(backups=None), "there are no backups. Run: ansible-playbook site.yml"),
+        (backups(problems=["the repository is full"]), "the repository is full"),
+        (backups(looked_at="2026-11-01T00:00:00+00:00"), "nobody has looked at the backups since"),
         (
             changed(addons=[{**REDIS, "up": False}]),
             "redis is active/running. Run: ansible-playbook",
@@ -108,6 +125,12 @@ def test_a_site_that_is_well_has_no_problems() -> None:
     waiting = changed(security_updates=["libssl3 1 -> 2"], reboot_pending=True)
     assert list(problems(waiting)) == []
     assert list(problems(changed(addons=[REDIS]))) == []
+
+
+def test_a_unit_of_the_backups_is_not_told_twice() -> None:
+    """They say themselves why they failed."""
+    failed = ["slipway-backup@full.service"]
+    assert list(problems({**backups(problems=["no room"]), "failed_units": failed})) == ["no room"]
 
 
 def shown(found: dict[str, Any]) -> str:
@@ -131,3 +154,19 @@ def test_the_screen_says_who_deployed_and_what_waits() -> None:
     assert "redis" not in told
     assert "active/running, 5.0 MB" in shown(changed(addons=[REDIS]))
     assert "1 security update waits: invoke patch, and a reboot: invoke patch --reboot" in told
+
+
+def test_the_screen_says_how_old_the_backups_and_their_proof_are() -> None:
+    assert "ago, in /var/backups/slipway" in shown(WELL)
+    assert "none yet: invoke backup.verify" in shown(WELL)
+    proof = {
+        "label": "20261126-021500F",
+        "at": "2026-11-26T04:15:00+00:00",
+        "ok": True,
+        "tables": 16,
+        "seconds": 9.1,
+    }
+    assert "20261126-021500F restored" in shown(backups(proof=proof))
+    assert "16 tables in 9 s" in shown(backups(proof=proof))
+    assert "failed" in shown(backups(proof={**proof, "ok": False}))
+    assert "none yet" in shown(changed(backups=None))
