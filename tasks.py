@@ -5,6 +5,7 @@ from invoke.collection import Collection
 from audits.tasks import audit
 from deploy.cli import (
     config,
+    db,
     host,
     logs,
     maintenance,
@@ -48,6 +49,8 @@ namespace = Collection(
 )
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)
+namespace.add_collection(Collection("db", db.pull, db.push, db.back, db.forget))
+namespace.collections["db"].add_task(db.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
 namespace.add_collection(Collection("ps", ps.restart, ps.scale))
 namespace.collections["ps"].add_task(ps.show, default=True)

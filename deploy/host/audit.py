@@ -25,7 +25,8 @@ INTERRUPTED = "interrupted"
 REVERSED = "reversed"
 ROLLED_BACK = "rolled back"
 PRUNED = "pruned"
-# These two are about the site: no release has a part in them.
+# These are about the site: no release has a part in them.
+DATABASE_REPLACED = "database replaced"
 MAINTENANCE_ON = "maintenance on"
 MAINTENANCE_OFF = "maintenance off"
 # These say nothing of what a release is, so it is not remembered by them.
