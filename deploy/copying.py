@@ -77,7 +77,7 @@ class Move:
 
     def lines(self) -> list[str]:
         """For people."""
-        rows = sum(count or 0 for count in self.there["tables"].values())
+        rows = sum(self.there["tables"].values())
         there = told(self.there["bytes"], len(self.there["tables"]), rows, self.there["major"])
         survey, source = self.copy.survey, self.copy.source.name
         if survey:
@@ -119,6 +119,19 @@ def check_wish(copy: Copy, target: Target, wish: Wish) -> None:
         )
 
 
+def check_file(target: Target, as_it_is: bool) -> None:
+    """Whether a database may go into a file, where nobody makes it anonymous.
+
+    Raises:
+        Refused: its rows are about real people, and nobody said that this is meant.
+    """
+    if target.live_data and not as_it_is:
+        raise Refused(
+            f"{target.environment} has live data, and a file has every row as it is. If that is "
+            "what you want, add --no-anonymise; else copy it into an environment: --env local"
+        )
+
+
 def judge(
     copy: Copy,
     target: Target,
@@ -142,8 +155,7 @@ def judge(
     if survey["major"] > there["major"]:
         raise Refused(
             f"{copy.source.name} has PostgreSQL {survey['major']} and {name} has "
-            f"{there['major']}, which cannot read what a newer one wrote. Run: invoke db.upgrade "
-            f"--env {name}"
+            f"{there['major']}, which cannot read what a newer one wrote: upgrade that first"
         )
     missing = [each for each in survey["extensions"] if each not in there["extensions"]]
     if missing:
@@ -179,7 +191,7 @@ def _anonymise(copy: Copy, target: Target, wish: Wish) -> tuple[str | None, str]
             return wish.anonymise.read_text(), str(wish.anonymise)
         except (OSError, ValueError) as error:
             raise Refused(f"{wish.anonymise} cannot be read: {error}") from None
-    if wish.as_it_is or not copy.live_data or (target.live_data and copy.survey):
+    if wish.as_it_is or not copy.live_data or target.live_data:
         return None, ""
     if copy.survey is None:
         raise Refused(

@@ -83,7 +83,13 @@ def carry_out(request: Request, console: Console, move: Move) -> dict[str, Any]:
     """
     target, source = move.target, move.copy.source
     known = {"environment": target.environment, "app": target.app, "domain": target.domain}
-    header = {"extensions": move.extensions, "anonymise": move.anonymise, "variables": known}
+    header = {
+        "extensions": move.extensions,
+        # Nobody knows the extensions of a file.
+        "comments": bool(move.copy.survey and not move.extensions),
+        "anonymise": move.anonymise,
+        "variables": known,
+    }
     with conversation(request, console, lock=True) as (session, facts):
         made = _made(console, target, source, header)
         new = target.app + INCOMING
@@ -172,6 +178,23 @@ def _take_back(session: Session, target: Target, kept: str, new: str, error: Sli
         "database that it had",
         error.detail,
     ) from None
+
+
+def save(console: Console, copy: Copy, path: Path) -> int:
+    """Keep a copy in a file, as it is; returns its bytes.
+
+    Raises:
+        Refused: the file cannot be written.
+        BackedOut: the copy broke off; there is no file.
+    """
+    with console.phase("copy") as copying:
+
+        def sent(count: int) -> None:
+            copying.bytes += count
+            console.progress(f"copy {size(copying.bytes)}")
+
+        streaming.save(copy.source, path, sent)
+    return copying.bytes
 
 
 def shown(target: Target) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
@@ -56,8 +55,10 @@ def pull(
         raise Refused("Say whose database is to be copied: invoke db.pull --from production")
     there = Request(ROOT, read_target(ROOT, from_), "invoke db.pull")
     if file:
-        _check_as_it_is(there, no_anonymise)
-        _save(console, moving.of_environment(there, console), Path(file))
+        copying.check_file(there.target, no_anonymise)
+        count = moving.save(console, moving.of_environment(there, console), Path(file))
+        told = f"{file} has the database of {from_}, {size(count)}, every row as it is"
+        console.result(told, {"changed": True, "file": file, "bytes": count})
         return
     here = Request(ROOT, read_target(ROOT, env), "invoke db.pull", wait=wait)
     wish = Wish(replace, Path(anonymise) if anonymise else None, no_anonymise)
@@ -114,7 +115,7 @@ def show(console: Console, env: str = ENVIRONMENT, json: bool = False) -> None:
     table.add_column("database")
     table.add_column("size", justify="right")
     table.add_column("what")
-    rows = sum(count or 0 for count in found["tables"].values())
+    rows = sum(found["tables"].values())
     what = f"live: {len(found['tables'])} tables, about {rows} rows, PostgreSQL {found['major']}"
     table.add_row(target.app, size(found["bytes"]), what)
     for each in found["replaced"]:
@@ -217,27 +218,6 @@ def _replace(
         f"{done['kept']}: invoke db.back, or invoke db.forget"
     )
     console.result(told, {**move.facts(), "changed": True, **done})
-
-
-def _check_as_it_is(request: Request, no_anonymise: bool) -> None:
-    target = request.target
-    if target.live_data and not no_anonymise:
-        raise Refused(
-            f"{target.environment} has live data, and a file has it as it is. Say that you want "
-            "that, --no-anonymise, or pull it into an environment: invoke db.pull --env local"
-        )
-
-
-def _save(console: Console, copy: Copy, path: Path) -> None:
-    with console.phase("copy") as copying:
-
-        def sent(count: int) -> None:
-            copying.bytes += count
-            console.progress(f"copy {size(copying.bytes)}")
-
-        streaming.save(copy.source, path, sent)
-    facts: dict[str, Any] = {"changed": True, "file": str(path), "bytes": copying.bytes}
-    console.result(f"{path} has the database of {copy.source.name}, every row as it is", facts)
 
 
 def _confirm(question: str, command: str) -> None:
