@@ -84,11 +84,15 @@ def test_an_archive_that_breaks_off_is_the_source_s_fault(droplet: Droplet) -> N
     for script in (TAKES_ALL, """print('{"error": {"message": "short", "detail": []}}')"""):
         target = droplet(script if "header" in script else f"sys.stdin.buffer.read()\n{script}")
         with pytest.raises(BackedOut, match="database of production broke off: gone"):
-            streaming.receive(target, source, HEADER, len_of, str.strip)
+            streaming.receive(target, source, HEADER, len_of, unheard)
 
 
 def len_of(count: int) -> None:
     assert count
+
+
+def unheard(phase: str) -> None:
+    """Nobody looks on."""
 
 
 def test_a_droplet_that_takes_no_more_says_why(droplet: Droplet) -> None:
@@ -97,13 +101,13 @@ def test_a_droplet_that_takes_no_more_says_why(droplet: Droplet) -> None:
 print('{"error": {"message": "the disk is full", "detail": []}}')"""
     )
     with pytest.raises(Trouble, match="the disk is full"):
-        streaming.receive(target, Source("production", ARCHIVE), HEADER, len_of, str.strip)
+        streaming.receive(target, Source("production", ARCHIVE), HEADER, len_of, unheard)
 
 
 def test_a_connection_that_is_lost_changed_nothing(droplet: Droplet) -> None:
     target = droplet("sys.stdin.buffer.readline(); sys.exit('Connection closed by 10.0.0.1')")
     with pytest.raises(BackedOut, match="with web1 broke off: Connection closed.*It keeps"):
-        streaming.receive(target, Source("production", ARCHIVE), HEADER, len_of, str.strip)
+        streaming.receive(target, Source("production", ARCHIVE), HEADER, len_of, unheard)
 
 
 def test_a_file_comes_whole_or_not_at_all(tmp_path: Path) -> None:
