@@ -6,6 +6,7 @@ from audits.tasks import audit
 from deploy.cli import (
     config,
     db,
+    db_upgrade,
     host,
     logs,
     maintenance,
@@ -49,7 +50,7 @@ namespace = Collection(
 )
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)
-namespace.add_collection(Collection("db", db.pull, db.push, db.back, db.forget))
+namespace.add_collection(Collection("db", db.pull, db.push, db.back, db.forget, db_upgrade.upgrade))
 namespace.collections["db"].add_task(db.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
 namespace.add_collection(Collection("ps", ps.restart, ps.scale))

@@ -155,7 +155,8 @@ def judge(
     if survey["major"] > there["major"]:
         raise Refused(
             f"{copy.source.name} has PostgreSQL {survey['major']} and {name} has "
-            f"{there['major']}, which cannot read what a newer one wrote: upgrade that first"
+            f"{there['major']}, which cannot read what a newer one wrote. Run: invoke db.upgrade "
+            f"--env {name}"
         )
     missing = [each for each in survey["extensions"] if each not in there["extensions"]]
     if missing:

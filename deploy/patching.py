@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from deploy import playbook, updates
+from deploy import as_root, updates
 from deploy.errors import NeedsYou, Refused
 from deploy.host.upgrades import Upgrade
 from deploy.target import Target
@@ -43,7 +42,7 @@ def pending(root: Path, target: Target, fetch: bool) -> Updates:
     Raises:
         Refused: the host does not answer, or was never provisioned.
     """
-    answer = _shell(root, target, (FETCH if fetch else "") + updates.QUESTION)
+    answer = as_root.shell(root, target, (FETCH if fetch else "") + updates.QUESTION)
     if answer.get("rc") != 0:
         cause = [answer.get("msg", ""), *answer.get("stderr_lines", ())]
         raise Refused(f"{target.name} does not tell its updates: {cause[-1]}", cause)
@@ -71,7 +70,7 @@ def deploys_kept_away(
         return
     seconds = WAIT_SECONDS if wait else 0
     hold = HOLD.format(unit=HOLDING, app=target.app, seconds=seconds, who=shlex.quote(who))
-    answer = _shell(root, target, hold)
+    answer = as_root.shell(root, target, hold)
     if answer.get("rc") != 0:
         said = answer.get("stderr_lines") or ["no word of why"]
         raise Refused(
@@ -82,22 +81,7 @@ def deploys_kept_away(
         yield
     finally:
         # A reboot has ended it.
-        _shell(root, target, f"systemctl stop {HOLDING} || :")
-
-
-def _shell(root: Path, target: Target, line: str) -> dict[str, Any]:
-    """What a line of shell answers that root runs on the droplet."""
-    inventory = ("--inventory", target.inventory, "--limit", target.name)
-    module = ("--module-name", "ansible.builtin.shell", "--args", json.dumps({"cmd": line}))
-    try:
-        answer: dict[str, Any] = playbook.ask(root, "app", *inventory, "--become", *module)[
-            target.name
-        ]
-    except playbook.NoAnswer as said:
-        raise Refused(
-            f"Ansible does not reach {target.name}: {said.args[-1]}", list(said.args)
-        ) from None
-    return answer
+        as_root.shell(root, target, f"systemctl stop {HOLDING} || :")
 
 
 def install(

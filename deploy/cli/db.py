@@ -150,7 +150,7 @@ def back(
     request = Request(ROOT, read_target(ROOT, env), "invoke db.back", wait=wait)
     name = copying.chosen(request.target, moving.shown(request.target), database)
     if not yes:
-        _confirm(f"Put {name} in the place of the database of {env}?", "invoke db.back --yes")
+        confirm(f"Put {name} in the place of the database of {env}?", "invoke db.back --yes")
     done = moving.back(request, console, name)
     told = f"{env} has {name} again. The one before is kept as {done['kept']}"
     console.result(told, {"changed": True, **done})
@@ -183,7 +183,7 @@ def forget(
         console.result("Nothing is kept", {"changed": False, "dropped": []})
         return
     if not yes:
-        _confirm(f"Drop {', '.join(names)} of {env}?", "invoke db.forget --yes")
+        confirm(f"Drop {', '.join(names)} of {env}?", "invoke db.forget --yes")
     dropped = moving.forget(target, names)
     told = ", ".join(f"{each['name']} ({size(each['bytes'])})" for each in dropped)
     console.result(f"Dropped: {told}", {"changed": True, "dropped": dropped})
@@ -210,7 +210,7 @@ def _replace(
         console.note(line)
     name = receiver.target.environment
     if not yes:
-        _confirm(f"Replace the database of {name}?", f"{receiver.command} --yes")
+        confirm(f"Replace the database of {name}?", f"{receiver.command} --yes")
     done = moving.carry_out(receiver, console, move)
     told = (
         f"{name} has the database of {copy.source.name}: {size(done['bytes'])}, "
@@ -220,7 +220,8 @@ def _replace(
     console.result(told, {**move.facts(), "changed": True, **done})
 
 
-def _confirm(question: str, command: str) -> None:
+def confirm(question: str, command: str) -> None:
+    """Ask. Raises Refused for anything but a yes."""
     if not sys.stdin.isatty():
         raise Refused(f"Nobody is here to ask. Look at the plan, then run: {command}")
     if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):

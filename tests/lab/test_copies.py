@@ -20,7 +20,6 @@ APP = "locallibrary"
 PERSONAL = "@people.example"
 # Rows enough that a copy takes seconds.
 PEOPLE = 200_000
-BLOCK = 7_654_321
 SEED = f"""
 INSERT INTO auth_user (username, email, first_name, last_name, password, is_superuser, is_staff,
                        is_active, date_joined)
@@ -112,7 +111,8 @@ done | sort -n | uniq -c > /tmp/seen; touch /tmp/over
 
 
 def test_nobody_sees_a_personal_row_at_any_time(site: Site, source: Site) -> None:
-    site.ask(f"rm -f /tmp/watched /tmp/over; setsid sh -c {shlex.quote(WATCH)} >/dev/null 2>&1 &")
+    watch = f"setsid sh -c {shlex.quote(WATCH)} </dev/null >/dev/null 2>&1 &"
+    site.ask(f"rm -f /tmp/watched /tmp/over; {watch}")
     done = pull(site, source, "--yes")
     site.ask("touch /tmp/watched; until [ -e /tmp/over ]; do sleep 0.1; done")
     assert done.code == 0, done
@@ -204,12 +204,7 @@ def test_a_run_that_is_killed_leaves_everything_as_it_was(
 ) -> None:
     release = site.release()
     hook = tmp_path / "slow.sql"
-    hook.write_text(f"SELECT pg_advisory_lock({BLOCK});\nUPDATE auth_user SET email = '';\n")
-    # Whoever locks first: the hook waits until this session is ended.
-    site.ask(
-        f"cd / && setsid runuser -u postgres -- psql -Xq postgres -c "
-        f"'SELECT pg_advisory_lock({BLOCK}), pg_sleep(600)' >/dev/null 2>&1 &"
-    )
+    hook.write_text("SELECT pg_sleep(600);\nUPDATE auth_user SET email = '';\n")
     running = site.start(
         "db.pull", "--from", source.name, "--yes", "--anonymise", str(hook), session=True
     )
@@ -218,7 +213,7 @@ def test_a_run_that_is_killed_leaves_everything_as_it_was(
             wait_for(site, "SELECT count(*) > 0 FROM pg_stat_progress_copy", "t")
         else:
             hooks = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{APP}_incoming' AND"
-            wait_for(site, f"{hooks} query LIKE 'SELECT pg_advisory_lock%'", "1")
+            wait_for(site, f"{hooks} query LIKE 'SELECT pg_sleep%'", "1")
         assert people(source) == PEOPLE
     finally:
         os.killpg(running.pid, signal.SIGKILL)
@@ -233,15 +228,24 @@ def test_a_run_that_is_killed_leaves_everything_as_it_was(
     assert done.code == 0, done
     assert people(site) == 0
     assert int(sql(site, "SELECT count(*) FROM auth_user")) >= PEOPLE
-    sql(site, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%sleep(6%'")
 
 
 def test_a_source_that_breaks_off_is_named(site: Site, source: Site) -> None:
     release = site.release()
+    lock = "BEGIN; LOCK TABLE auth_user; SELECT pg_sleep(600)"
+    source.ask(
+        f"cd /; setsid runuser -u postgres -- psql -Xq {APP} -c {shlex.quote(lock)} "
+        "</dev/null >/dev/null 2>&1 &"
+    )
     running = site.start("db.pull", "--from", source.name, "--yes", session=True)
-    wait_for(site, "SELECT count(*) > 0 FROM pg_stat_progress_copy", "t")
-    source.ask("pkill -KILL -x pg_dump")
-    said, _ = running.communicate(timeout=120)
+    try:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND"
+        wait_for(source, f"{waiting} application_name = 'pg_dump'", "1")
+        source.ask("pkill -KILL -x pg_dump")
+        said, _ = running.communicate(timeout=120)
+    finally:
+        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN;%'"
+        sql(source, ending)
     assert running.returncode == 3, said
     assert f"backed out: The database of {source.name} broke off" in said
     unharmed(site, release)

@@ -119,7 +119,7 @@ def test_a_database_in_a_file_is_not_copied() -> None:
 @pytest.mark.parametrize(
     ("there", "sentence"),
     [
-        ({"major": 14}, "has 14, which cannot read .* upgrade that first"),
+        ({"major": 14}, "has 14, which cannot read .* invoke db.upgrade --env staging"),
         ({"extensions": {"citext": True}}, "lacks the extensions postgis.*site_packages"),
         # As many bytes as the database has do not hold it and what the hook writes anew.
         ({"free": 20_000_000}, "20.0 MB of free disk, and this needs 24.0 MB"),
