@@ -15,6 +15,8 @@ from benchmarks.tasks import bench
 from deploy.cli import (
     backup,
     config,
+    db,
+    db_upgrade,
     host,
     logs,
     maintenance,
@@ -64,6 +66,8 @@ namespace.collections["backup"].add_task(backup.now, default=True)
 namespace.collections["backup"].add_task(backup.show, name="list")
 namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
 namespace.collections["config"].add_task(config.show, default=True)
+namespace.add_collection(Collection("db", db.pull, db.push, db.back, db.forget, db_upgrade.upgrade))
+namespace.collections["db"].add_task(db.show, default=True)
 namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
 namespace.add_collection(Collection("migrate", rehearse.rehearse))
 namespace.collections["migrate"].add_task(release.migrate, default=True)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from deploy.host import in_django
 from deploy.target import Target
 
 # What the shell below answers when the droplet does not have this release tool yet.
@@ -46,13 +47,26 @@ def manage(target: Target, release: str, words: Sequence[str], program: bool) ->
     return ("sudo", "-n", helper, "--attached", "--release", release, *run, *words)
 
 
-def ssh(target: Target, argv: Sequence[str], terminal: bool) -> tuple[str, ...]:
+def archive(target: Target, release: str) -> tuple[str, ...]:
+    """argv on the droplet that writes its database to standard output, as pg_restore reads it."""
+    return manage(target, release, in_django.words("dump", archive=True), program=False)
+
+
+def database(target: Target, verb: str, *names: str) -> tuple[str, ...]:
+    """argv on the droplet, for its operators: roles/postgres/files/slipway-database."""
+    return ("sudo", "-n", "/usr/local/sbin/slipway-database", verb, target.app, *names)
+
+
+def ssh(
+    target: Target, argv: Sequence[str], terminal: bool = False, user: str = ""
+) -> tuple[str, ...]:
     """argv on the controller that runs a command on the droplet with OpenSSH's client.
 
     Nobody is asked for a password, and a host whose key is not known is not talked to.
 
     Args:
         terminal: give the command a terminal there.
+        user: who logs in; "" for who deploys.
     """
     options = ["StrictHostKeyChecking=yes", "PreferredAuthentications=publickey", "LogLevel=ERROR"]
     if target.known_hosts:
@@ -62,5 +76,5 @@ def ssh(target: Target, argv: Sequence[str], terminal: bool) -> tuple[str, ...]:
     return (
         *("ssh", "-tt" if terminal else "-T", "-p", str(target.port)),
         *(f"-o{option}" for option in options),
-        *(f"{target.user}@{target.host}", "--", shlex.join(argv)),
+        *(f"{user or target.user}@{target.host}", "--", shlex.join(argv)),
     )

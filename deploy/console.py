@@ -62,6 +62,11 @@ class Console:
             current.seconds = time.monotonic() - started
             self._end(current, state)
 
+    def progress(self, text: str) -> None:
+        """How far the phase has come, where somebody looks on."""
+        if self._status:
+            self._status.update(text)
+
     def event(self, facts: dict[str, Any]) -> None:
         """Show an event of the release tool on the droplet."""
         if "note" in facts:

@@ -91,9 +91,40 @@ def _document(out: str, err: str) -> dict[str, Any]:
     start = out.find("{")
     if start < 0:
         cause = (err or out).strip().splitlines() or ["no output"]
-        raise NoAnswer(f"site.yml --check did not run: {cause[-1]}")
+        raise NoAnswer(f"The playbook did not run: {cause[-1]}")
     found: dict[str, Any] = json.loads(out[start:])
     return found
+
+
+def facts(root: Path, name: str, inventory: str, variable: str) -> dict[str, Any]:
+    """What ``playbooks/<name>.yml`` sets a fact to, by host; the playbook runs to its end.
+
+    Raises:
+        NoAnswer: it failed; the last argument says why.
+    """
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        (str(program), "--inventory", inventory, f"playbooks/{name}.yml"),
+        cwd=root,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+    )
+    answers = [
+        (host, answer)
+        for play in _document(done.stdout, done.stderr)["plays"]
+        for task in play["tasks"]
+        for host, answer in task["hosts"].items()
+    ]
+    for _, answer in answers:
+        if answer.get("failed") or answer.get("unreachable"):
+            raise NoAnswer(str(answer.get("msg") or answer.get("stderr") or "it did not say why"))
+    return {
+        host: answer["ansible_facts"][variable]
+        for host, answer in answers
+        if variable in answer.get("ansible_facts", {})
+    }
 
 
 def run(root: Path, name: str, environment: str, variables: Mapping[str, Any]) -> list[str]:

@@ -21,7 +21,8 @@ class Target:
     ``procfile`` are lines that count instead of those of the project's Procfile.
     ``addons`` are the services of the site's own, such as "redis".
     ``source``, ``project`` and ``revision`` say what is deployed (:mod:`deploy.sources`).
-    ``database`` is what the droplet has for the site: postgresql, or sqlite, a file.
+    ``database`` is what the droplet has for the site: postgresql, or sqlite, a file; with
+    ``live_data`` its rows are about real people.
     ``domain`` is the first of ``domains``; the others lead to it. The gate asks for ``pages``, and
     for ``ready_path`` unless it is "".
     The droplet's own part of it is :class:`deploy.host.site.Site`.
@@ -42,6 +43,7 @@ class Target:
     ready_path: str
     pages: tuple[str, ...]
     database: str
+    live_data: bool
     tls_profile: str
     root_certificate: str
     source: str

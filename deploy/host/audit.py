@@ -26,6 +26,7 @@ REVERSED = "reversed"
 ROLLED_BACK = "rolled back"
 PRUNED = "pruned"
 # These are about the site: no release has a part in them.
+DATABASE_REPLACED = "database replaced"
 MAINTENANCE_ON = "maintenance on"
 MAINTENANCE_OFF = "maintenance off"
 RESTORED = "restored"

@@ -25,6 +25,7 @@ from deploy.host.processes import processes
 from deploy.host.recovery import recover
 from deploy.host.restarting import restart, scale
 from deploy.host.rolling import rollback
+from deploy.host.settling import settle, survey
 from deploy.host.site import load
 from deploy.host.status import status
 from deploy.host.units import Units
@@ -202,6 +203,8 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "judge": lambda ctx, command: planning.judge(ctx, command["release"], command["remove"]),
     "status": lambda ctx, command: status(ctx),
     "verify": lambda ctx, command: verify(ctx),
+    "survey": lambda ctx, command: survey(ctx),
+    "settle": lambda ctx, command: settle(ctx, command["came_from"], command["kept"]),
     "maintenance on": lambda ctx, command: maintenance.begin(
         ctx, command["message"], command["allow"]
     ),

@@ -62,6 +62,21 @@ def migrate(
     return names
 
 
+def catch_up(ctx: Context, release: Release, phase: Phase) -> list[str]:
+    """Apply what a database that was exchanged lacks of the live release's migrations.
+
+    Raises:
+        BackedOut: one failed.
+    """
+    names = [migration["name"] for migration in look(ctx, release)["pending"]]
+    if names:
+        phase.note(", ".join(names))
+        done = _run(ctx, release, phase)
+        if done.returncode != 0:
+            raise BackedOut(f"{release.id} cannot migrate it: {cause(done)}", lines(done))
+    return names
+
+
 def look(ctx: Context, release: Release) -> dict[str, Any]:
     """``pending``, the migrations to apply, and the names of those that are ``applied``.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from importlib import resources
 from typing import Any
 
 from deploy.host import command
 from deploy.host.context import Context
 from deploy.host.errors import Refused
+from deploy.host.in_django import words
 from deploy.host.release import Release
 
 ANSWER = "slipway:"
@@ -42,11 +42,8 @@ def run(
 
 def argv(ctx: Context, release: Release, script: str, **facts: Any) -> tuple[str, ...]:
     """argv that runs a script of in_django/, which finds ``facts`` in SLIPWAY."""
-    code = resources.files("deploy.host.in_django").joinpath(f"{script}.py").read_text()
     asked = {"judge": str(ctx.layout.release(release.id) / "judge"), **facts}
-    told = f"import os\nos.environ['SLIPWAY'] = {json.dumps(json.dumps(asked))}\n"
-    options = ("--release", release.id, "shell", "--verbosity", "0", "--command", told + code)
-    return (*ctx.site.manage_helper, *options)
+    return (*ctx.site.manage_helper, "--release", release.id, *words(script, **asked))
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any] | None:

@@ -104,8 +104,8 @@ class Site:
         options = (*arguments, "--env", env or self.name, *after)
         return run("invoke", task, *options, cwd=self.clone)
 
-    def start(self, task: str, *arguments: str) -> subprocess.Popen[str]:
-        """The same, left running."""
+    def start(self, task: str, *arguments: str, session: bool = False) -> subprocess.Popen[str]:
+        """The same, left running; with ``session`` what it starts can be killed with it."""
         return subprocess.Popen(
             [str(BIN / "invoke"), task, *arguments, "--env", self.name],
             cwd=self.clone,
@@ -114,6 +114,7 @@ class Site:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=session,
         )
 
     def json(self, task: str, code: int = 0) -> Any:

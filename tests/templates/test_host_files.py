@@ -191,7 +191,8 @@ def test_nobody_connects_to_postgres_but_over_the_socket() -> None:
     rules = [line.split() for line in lines if line and not line.startswith("#")]
     assert rules == [
         ["local", "all", "postgres", "peer"],
-        ["local", "sameuser", "all", "peer"],
+        ["local", "replication", "postgres", "peer"],
+        ["local", "samerole", "all", "peer"],
     ]
 
 

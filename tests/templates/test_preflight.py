@@ -141,6 +141,7 @@ def test_nothing_is_found_wrong_with_a_right_inventory() -> None:
         __preflight_defined=list(SITE),
         __preflight_df={"stdout_lines": ["Avail", "20480"]},
         __preflight_there={"stdout": "root:x:0:0:root:/root:/bin/bash\n\n"},
+        __preflight_clusters={"stdout_lines": ["/etc/postgresql/17/main/start.conf"]},
     )
     assert found == []
 
@@ -164,3 +165,18 @@ def test_what_a_site_cannot_be_let_out_to(targets: Any, advice: str) -> None:
 def test_what_a_site_can_be_let_out_to() -> None:
     targets = ["any", "203.0.113.25", "198.51.100.0/24", "2001:db8::/32"]
     assert preflight.outbound_findings(targets) == []
+
+
+def test_another_postgres_than_the_wanted_one_stops_a_run() -> None:
+    """After an upgrade of the system the newer one would be an empty cluster beside the data."""
+    clusters = ["/etc/postgresql/15/main/start.conf"]
+    (finding,) = preflight.postgres_findings(clusters, "17")
+    assert "PostgreSQL 15 is in use, and the inventory wants 17" in finding
+    assert (
+        'invoke db.upgrade, or stay with the one in use by writing site_postgres_version: "15"'
+        in (finding)
+    )
+    assert preflight.postgres_findings(clusters, "15") == []
+    assert preflight.postgres_findings([], "17") == []
+    # A system that nobody knows is told of by another sentence.
+    assert preflight.postgres_findings(clusters, "") == []

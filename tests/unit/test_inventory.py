@@ -24,6 +24,7 @@ FACTS: dict[str, object] = {
     "domain": "mysite.example.org",
     "domains": ["mysite.example.org", "www.mysite.example.org"],
     "database": "postgresql",
+    "live_data": True,
     "ready_path": "/readyz",
     "pages": ["/"],
     "tls_profile": "intermediate",

@@ -226,6 +226,22 @@ def droplet_findings(
     return findings
 
 
+def postgres_findings(clusters: Sequence[str], wanted: str) -> list[str]:
+    """Whether another major version holds the data than the one that is wanted.
+
+    Args:
+        clusters: files of Debian's clusters that are started at boot,
+            /etc/postgresql/<version>/main/start.conf.
+    """
+    return [
+        f"PostgreSQL {version} is in use, and the inventory wants {wanted}, which is a cluster "
+        "without the data: run invoke db.upgrade, or stay with the one in use by writing "
+        f'site_postgres_version: "{version}".'
+        for version in (path.split("/")[3] for path in clusters)
+        if wanted and version != wanted
+    ]
+
+
 class FilterModule:
     """Filters of this role."""
 
@@ -241,4 +257,5 @@ class FilterModule:
             "key_findings": key_findings,
             "missing_variables": missing_variables,
             "outbound_findings": outbound_findings,
+            "postgres_findings": postgres_findings,
         }
