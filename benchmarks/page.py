@@ -139,7 +139,8 @@ def _circumstances(benchmark: Benchmark, result: Result) -> str:
     ]
     count = max((len(runs) for runs in result.runs.values()), default=0)
     before, after = machine.load
-    return (
+    busy = "**The machine was busy with other work: not to be relied on.** "
+    return (busy if before > machine.cores else "") + (
         f"{count} runs of each on {result.measured_at[:10]}, in {result.minutes:g} minutes; noise: "
         f"{', '.join(noise)}. Load {before:g} before, {after:g} after, on {machine.cores} x "
         f"{machine.processor}, {machine.memory_gb:g} GB, Linux {machine.kernel}; Slipway "

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,12 @@ def test_the_page_tells_figures_targets_noise_and_who_is_missing() -> None:
         in text
     )
     assert "1 of 3 met" in text
+
+
+def test_the_page_says_when_the_machine_was_busy() -> None:
+    busy = replace(RESULT, machine=replace(MACHINE, load=(2.5, 2.5)))
+    assert "The machine was busy" in page.page([(BENCHMARK, busy)])
+    assert "The machine was busy" not in page.page([(BENCHMARK, RESULT)])
 
 
 def test_the_page_is_written_for_every_reader_the_same(tmp_path: Path) -> None:
