@@ -19,10 +19,11 @@ ROW = re.compile(r"^\| (`.*?`) \|", re.MULTILINE)
 # They take long, and have tests of their own that run each time.
 SLOW = (
     *("ansible-playbook", "invoke audit", "invoke patch", "invoke doctor --drift", "invoke plan"),
-    "invoke deploy --plan-file",
+    *("invoke deploy --plan-file", "invoke backup.verify", "invoke migrate.rehearse"),
 )
-# Of the lab: they would take away the droplet that somebody works with.
-ELSEWHERE = "invoke lab."
+# They would take away the droplet that somebody works with, or need other droplets, another
+# PostgreSQL, a backup of that day, or an hour; they have tests of their own.
+ELSEWHERE = ("invoke lab.", "invoke rebuild", "invoke db.", "invoke restore", "invoke bench")
 MISSING = "/nobody-wrote-this-page"
 # What is typed where a command asks, or would go on for ever.
 TYPED: dict[str, list[tuple[str, str | bytes]]] = {
