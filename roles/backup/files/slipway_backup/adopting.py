@@ -20,11 +20,6 @@ SECRETS = "config"
 POLL_SECONDS = 1.0
 
 
-def adopted(settings: Settings) -> Path:
-    """Where it is told what was taken over: the snapshot, and the release that was live."""
-    return settings.state / "adopted.json"
-
-
 def adopt(settings: Settings) -> dict[str, Any]:
     """Take over the cluster, the sites' secrets and the certificates, once.
 
@@ -34,7 +29,7 @@ def adopt(settings: Settings) -> dict[str, Any]:
     Raises:
         Trouble: the droplet is in use, there is nothing in the repository, or it cannot be read.
     """
-    known = store.read(adopted(settings))
+    known = store.read(store.adopted(settings))
     if known is not None:
         return {**known, "changed": False}
     _check_bare()
@@ -49,7 +44,7 @@ def adopt(settings: Settings) -> dict[str, Any]:
     releases = _secrets(settings, snapshot)
     lost = _cluster(settings)
     facts = {"snapshot": snapshot, "releases": releases, "until": lost, "at": store.now()}
-    store.write(adopted(settings), facts)
+    store.write(store.adopted(settings), facts)
     return {**facts, "changed": True}
 
 
@@ -100,17 +95,28 @@ def _cluster(settings: Settings) -> str | None:
     coming, fresh = main.with_name("main.adopting"), main.with_name("main.fresh")
     for path in (coming, fresh):
         shutil.rmtree(path, ignore_errors=True)
-    pgbackrest.call(f"--pg1-path={coming}", "--type=default", "--target-action=promote", "restore")
+    pgbackrest.call(f"--pg1-path={coming}", "--type=default", "restore")
     settings_file = coming / "postgresql.auto.conf"
     settings_file.write_text(settings_file.read_text().replace(str(coming), str(main)))
     _systemctl("stop", unit)
     main.rename(fresh)
     coming.rename(main)
     _systemctl("start", unit)
-    while query("SELECT pg_is_in_recovery()") != "f":
-        time.sleep(POLL_SECONDS)
+    _wait_until_recovered(unit)
     shutil.rmtree(fresh)
     return query("SELECT pg_last_xact_replay_timestamp()") or None
+
+
+def _wait_until_recovered(unit: str) -> None:
+    """It takes no queries before it is consistent, and writes nothing before it has all."""
+    while True:
+        try:
+            if query("SELECT pg_is_in_recovery()") == "f":
+                return
+        except Trouble:
+            if run(("systemctl", "is-active", "--quiet", unit)).returncode != 0:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def _systemctl(verb: str, unit: str) -> None:
@@ -125,7 +131,7 @@ def media(settings: Settings, events: Events) -> dict[str, Any]:
     Raises:
         Trouble: nothing was taken over, or the repository is damaged.
     """
-    known = store.read(adopted(settings))
+    known = store.read(store.adopted(settings))
     if known is None:
         raise Trouble("This droplet has taken over nothing. Run: invoke rebuild --from-backup")
     target = settings.scratch / "files"
@@ -145,6 +151,7 @@ def media(settings: Settings, events: Events) -> dict[str, Any]:
             count += _give(site, copies, "data", site.app)
     finally:
         shutil.rmtree(target, ignore_errors=True)
+    store.write(store.adopted(settings), {**known, "back": store.now()})
     events.note(f"{size(count)} of uploads are back")
     return {"bytes": count, **known}
 

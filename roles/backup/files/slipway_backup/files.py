@@ -87,8 +87,10 @@ def backup(settings: Settings, events: Events) -> dict[str, Any]:
     finally:
         shutil.rmtree(copies, ignore_errors=True)
     summary = _summary(told)
-    kept = ("forget", "--quiet", f"--tag={TAG}", "--group-by=host", *settings.keep_files)
-    restic(settings, *kept)
+    # Of this hour the newest is kept, and not the one that uploads are to come back from.
+    if not store.awaited(settings):
+        kept = ("forget", "--quiet", f"--tag={TAG}", "--group-by=host", *settings.keep_files)
+        restic(settings, *kept)
     facts = {
         "at": store.now(),
         "bytes": summary["total_bytes_processed"],

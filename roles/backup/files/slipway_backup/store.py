@@ -43,6 +43,17 @@ def read(path: Path) -> dict[str, Any] | None:
     return found
 
 
+def adopted(settings: Settings) -> Path:
+    """Where it is told what was taken over: the snapshot, and the release that was live."""
+    return settings.state / "adopted.json"
+
+
+def awaited(settings: Settings) -> bool:
+    """Whether uploads that were taken over are still to be put back."""
+    known = read(adopted(settings))
+    return known is not None and "back" not in known
+
+
 def record(settings: Settings, label: str) -> Path:
     """Where the counts and checksums of a backup are."""
     return settings.state / "records" / f"{label}.json"
