@@ -26,8 +26,8 @@ PLAYBOOK = "upgrade_postgres"
 MESSAGE = "We are upgrading the database of this site. Please come back a little later."
 # The rehearsal holds a copy and its upgrade; 200 MB are for the newer version's packages.
 COPIES, PACKAGES = 2, 200_000_000
-# What Ansible and the settings of the newer cluster take beside pg_upgrade.
-BESIDE_SECONDS = 20
+# Ansible asks, installs nothing new, writes the newer cluster's settings: so many times a look.
+LOOKS = 3
 # Keeps the visitors of the droplet's other sites out, and says which those are.
 OTHERS_OUT = """
 for app in {apps}; do
@@ -45,6 +45,7 @@ class State:
 
     ``rehearsal`` is what the last one measured, ``method`` how files would be copied: upgrade, or
     clone where the file system can; ``written`` counts rows since the cluster began to count.
+    ``look_seconds`` is what it took Ansible to find that out.
     """
 
     live: int
@@ -57,6 +58,7 @@ class State:
     free: int
     method: str
     rehearsal: dict[str, Any] | None
+    look_seconds: float
 
     @property
     def rehearsed(self) -> dict[str, Any] | None:
@@ -78,7 +80,7 @@ class State:
                 f"rehearsed  {at:%Y-%m-%d %H:%M} UTC on a copy: {done['seconds']:.0f} s, and every "
                 "table and index checked"
             )
-            seconds = done["seconds"] + BESIDE_SECONDS
+            seconds = done["seconds"] + LOOKS * self.look_seconds
             lines.append(f"meanwhile  about {seconds:.0f} s: visitors get the page of maintenance")
         lines.append(f"kept       PostgreSQL {self.live}, until: invoke db.upgrade --finish")
         return lines
@@ -91,12 +93,13 @@ def look(root: Path, target: Target) -> State:
         Refused: the droplet does not answer, or has no PostgreSQL.
     """
     check_kind(target)
+    began = time.monotonic()
     try:
         found = playbook.facts(root, PLAYBOOK, target.inventory, "postgres_upgrade_found")
         told = found[target.name]
     except (playbook.NoAnswer, KeyError) as said:
         raise Refused(f"{target.name} does not tell its PostgreSQL: {said.args[-1]}") from None
-    return parse(told)
+    return parse(told, round(time.monotonic() - began, 1))
 
 
 def check_kind(target: Target) -> None:
@@ -107,7 +110,7 @@ def check_kind(target: Target) -> None:
         )
 
 
-def parse(told: dict[str, Any]) -> State:
+def parse(told: dict[str, Any], look_seconds: float) -> State:
     """What the role postgres_upgrade says."""
     return State(
         live=int(told["live"]),
@@ -120,6 +123,7 @@ def parse(told: dict[str, Any]) -> State:
         free=int(told["free"]),
         method=str(told["method"]),
         rehearsal=told["rehearsal"],
+        look_seconds=look_seconds,
     )
 
 
@@ -239,13 +243,13 @@ def _step(request: Request, console: Console, step: str, now: int, then: int) ->
             try:
                 with console.phase(step):
                     went_well = run(root, target, step)
-                found = look(root, target)
                 if facts["current"]:
                     session.call("restart", {"process": None})
             finally:
                 if mine:
                     session.call("maintenance off")
             seconds = round(time.monotonic() - began, 1)
+    found = look(root, target)
     if found.live != then:
         raise BackedOut(
             f"{target.name} still has PostgreSQL {now}, and serves from it. The lines above say "

@@ -31,12 +31,12 @@ REHEARSAL = {
     "seconds": 11.6,
     "at": "2026-11-26T11:30:00+00:00",
 }
-STATE = parse(TOLD)
+STATE = parse(TOLD, 6.7)
 
 
 def test_the_plan_tells_the_downtime_that_the_rehearsal_measured() -> None:
     check_upgrade(STATE, "production")
-    lines = parse({**TOLD, "rehearsal": REHEARSAL}).lines()
+    lines = parse({**TOLD, "rehearsal": REHEARSAL}, 6.7).lines()
     assert lines == [
         "upgrade    PostgreSQL 15 to 17, 40.0 MB",
         "extensions citext: 17 has them",
@@ -47,7 +47,7 @@ def test_the_plan_tells_the_downtime_that_the_rehearsal_measured() -> None:
 
 
 def test_a_rehearsal_of_another_upgrade_says_nothing() -> None:
-    other = parse({**TOLD, "rehearsal": {**REHEARSAL, "from": "14"}})
+    other = parse({**TOLD, "rehearsal": {**REHEARSAL, "from": "14"}}, 6.7)
     assert other.rehearsed is None
     assert not any("rehearsed" in line for line in other.lines())
 
