@@ -198,6 +198,7 @@ def test_a_hook_gets_into_nothing_but_the_copy(site: Site, source: Site, tmp_pat
     assert "password is required" in done.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["restore", "anonymise"])
 def test_a_run_that_is_killed_leaves_everything_as_it_was(
     site: Site, source: Site, tmp_path: Path, moment: str
