@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
 
@@ -34,7 +34,7 @@ class Ground:
         self.name = name
         self.note = note
         self.stack = ExitStack()
-        self._made: dict[Callable[[Ground], object], object] = {}
+        self._made: dict[Callable[[Ground], object], Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +51,8 @@ class Ground:
         """What ``make`` makes, made once for all benchmarks."""
         if make not in self._made:
             self._made[make] = make(self)
-        return self._made[make]  # type: ignore[return-value]
+        made: Made = self._made[make]
+        return made
 
     @cached_property
     def folder(self) -> Path:

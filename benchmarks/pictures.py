@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from xml.etree.ElementTree import Comment
 
 import pygal
@@ -80,8 +81,8 @@ def draw(benchmark: Benchmark, result: Result) -> str:
     return f"{chart.render()}\n"
 
 
-def _without_scripts(root):  # type: ignore[no-untyped-def]  # pygal picks its own XML library
-    """Take away scripts, and comments with the day of drawing."""
+def _without_scripts(root: Any) -> Any:
+    """Take away scripts, and comments with the day of drawing; pygal picks its own XML library."""
     for parent in root.iter():
         for child in list(parent):
             comment = child.tag is Comment or not isinstance(child.tag, str)

@@ -61,8 +61,7 @@ def pull(
         console.result(told, {"changed": True, "file": file, "bytes": count})
         return
     here = Request(ROOT, read_target(ROOT, env), "invoke db.pull", wait=wait)
-    wish = Wish(replace, Path(anonymise) if anonymise else None, no_anonymise)
-    _move(console, there, here, wish, yes, json)
+    _move(console, there, here, _wish(replace, anonymise, no_anonymise), yes, json)
 
 
 @task(
@@ -95,7 +94,7 @@ def push(
     if not to:
         raise Refused("Say whose database is to be replaced: invoke db.push --to staging")
     there = Request(ROOT, read_target(ROOT, to), "invoke db.push", wait=wait)
-    wish = Wish(replace, Path(anonymise) if anonymise else None, no_anonymise)
+    wish = _wish(replace, anonymise, no_anonymise)
     if file:
         _replace(console, moving.of_file(Path(file)), there, wish, yes, json)
         return
@@ -187,6 +186,10 @@ def forget(
     dropped = moving.forget(target, names)
     told = ", ".join(f"{each['name']} ({size(each['bytes'])})" for each in dropped)
     console.result(f"Dropped: {told}", {"changed": True, "dropped": dropped})
+
+
+def _wish(replace: str, anonymise: str, no_anonymise: bool) -> Wish:
+    return Wish(replace, Path(anonymise) if anonymise else None, no_anonymise)
 
 
 def _move(

@@ -93,5 +93,9 @@ def _help_is_no_positional(original: Callable[[ParseMachine, str], None]) -> Cal
     return see_positional_arg
 
 
-setattr(ParseMachine, "complete_context", _optional_positionals(ParseMachine.complete_context))  # noqa: B010
-setattr(ParseMachine, "see_positional_arg", _help_is_no_positional(ParseMachine.see_positional_arg))  # noqa: B010
+WRAPPERS: dict[str, Callable[[Any], Callable[..., None]]] = {
+    "complete_context": _optional_positionals,
+    "see_positional_arg": _help_is_no_positional,
+}
+for name, wrapper in WRAPPERS.items():
+    setattr(ParseMachine, name, wrapper(getattr(ParseMachine, name)))

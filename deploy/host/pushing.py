@@ -244,11 +244,17 @@ def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
     return final
 
 
+class _EntryPoints(configparser.ConfigParser):
+    """Names of scripts are as they are written, capitals too."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 def _write_scripts(packages: Path, bin_folder: Path, final: Path) -> None:
     """The packages' console scripts, with the path they will run from."""
     for listing in packages.glob("*.dist-info/entry_points.txt"):
-        parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-        parser.optionxform = str  # type: ignore[assignment,method-assign]
+        parser = _EntryPoints(delimiters=("=",), interpolation=None)
         parser.read_string(listing.read_text())
         for name, target in _console_scripts(parser):
             if "/" in name:
