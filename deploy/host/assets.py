@@ -70,6 +70,6 @@ def whole(layout: Layout) -> str:
 def told(layout: Layout, manifest: Mapping[str, object], sent: Tree) -> Tree:
     """The files of an artifact: those that were sent with its manifest, or those known by name."""
     named = str(manifest.get("listing", ""))
-    if sent or not named:
+    if sent or named in ("", name({})):
         return sent
     return dict(json.loads(objects.object_path(layout.objects, named).read_text()))

@@ -35,6 +35,12 @@ def test_what_the_live_release_lists_need_not_be_told_again(ctx: Context) -> Non
     assert assets.told(ctx.layout, {"listing": name}, other) == other
 
 
+def test_a_project_without_hashed_files_has_an_empty_listing_that_need_not_be_there(
+    ctx: Context,
+) -> None:
+    assert assets.told(ctx.layout, {"listing": assets.name({})}, {}) == {}
+
+
 def test_damage_to_a_static_file_makes_the_listing_unknown(ctx: Context) -> None:
     told = manifest(ctx)
     live(ctx, pushing.assemble(ctx, told, "ada@desk").id)
