@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from benchmarks.model import Benchmark
-from benchmarks.suites import deploys, growth, provisioning, switching
+from benchmarks.suites import deploys, dynamic, growth, provisioning, static_files, switching
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *deploys.BENCHMARKS,
     *switching.BENCHMARKS,
     *growth.BENCHMARKS,
     *provisioning.BENCHMARKS,
+    *static_files.BENCHMARKS,
+    *dynamic.BENCHMARKS,
+
 )

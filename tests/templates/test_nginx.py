@@ -165,33 +165,40 @@ def test_an_answer_of_our_own_is_not_kept_and_an_error_of_a_file_neither() -> No
         assert ("$cache_control", "no-store") in https.block(*words).values("set")
 
 
-def test_maintenance_is_a_page_that_is_looked_for_before_anything_else() -> None:
+def test_maintenance_is_a_page_that_is_looked_for_before_a_page_is_asked_for() -> None:
     _, https = site()
     on = "/srv/locallibrary/maintenance/on"
-    looked_for = [block for block in https.blocks if block.words[0] == "if"]
-    assert [(block.words[1:], block.values("set")) for block in looked_for] == [
-        (("(-f", f"{on}/page.html)"), [("$closed", "1")]),
-        (("(-f", f"{on}/allow/$remote_addr)"), [("$closed", "")]),
-        (("($locallibrary_let_in)",), [("$closed", "")]),
-    ]
     pages = https.block("location", "/")
-    assert pages.block("if", "($closed)").directives == [("return", "503")]
+    ifs = [(block.words[1:], block.directives) for block in pages.blocks]
+    assert ifs == [
+        (
+            ("(-f", f"{on}/page.html)"),
+            [
+                ("set", "$closed", "$locallibrary_kept_out"),
+                ("set", "$allowed", f"{on}/allow/$remote_addr"),
+            ],
+        ),
+        (("(-f", "$allowed)"), [("set", "$closed", "")]),
+        (("($closed)",), [("return", "503")]),
+    ]
     assert ("503", "/.slipway/maintenance") in pages.values("error_page")
     page = https.block("location", "=", "/.slipway/maintenance")
     assert page.values("alias") == [(f"{on}/page.html",)]
     assert ("internal",) in page.directives
     assert ("$retry_after", "300") in page.values("set")
-    # Files are for everybody, and no place but the pages' asks whether the site is closed.
-    closing = [block.words for block in https.blocks if block.blocks]
-    assert closing == [("location", "/")]
+    # Files are for everybody, and nobody looks for them whether the site is closed.
+    assert [block.words for block in https.blocks if block.blocks] == [("location", "/")]
+    assert [block for block in https.blocks if block.words[0] == "if"] == []
 
 
 def test_maintenance_keeps_neither_monitors_nor_the_droplet_out() -> None:
     tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW, nginx_health_paths=["/up"]))
-    let_in = tree.block("map", "$uri", "$locallibrary_let_in").directives
-    assert let_in == [("/up", "1"), ("default", "$locallibrary_itself")]
-    itself = tree.block("map", "$remote_addr $server_addr", "$locallibrary_itself").directives
-    (pattern,) = [words[0] for words in itself if words[0] != "default"]
+    kept_out = tree.block("map", "$uri", "$locallibrary_kept_out").directives
+    assert kept_out == [("/up", ""), ("default", "$locallibrary_stranger")]
+    itself = tree.block("map", "$remote_addr $server_addr", "$locallibrary_stranger").directives
+    assert ("default", "1") in itself
+    ((pattern, value),) = [words for words in itself if words[0] != "default"]
+    assert value == ""
     fits = re.compile(pattern.removeprefix("~")).search
     assert fits("127.0.0.1 127.0.0.1")
     assert fits("2001:db8::1 2001:db8::1")
@@ -207,7 +214,12 @@ def test_hashed_files_outlive_their_release_and_others_do_not() -> None:
     plain = https.block("location", "@static_of_current")
     assert hashed.values("root") == [("/srv/locallibrary",)]
     assert hashed.values("error_page") == [("403", "404", "=", "@static_of_current")]
-    assert "immutable" in hashed.values("set")[0][1]
+    (kept,) = [words for words in hashed.values("add_header") if words[0] == "Cache-Control"]
+    assert "immutable" in kept[1]
+    # A file of the live release gets another content with the next one.
+    assert hashed.values("open_file_cache")
+    assert not plain.values("open_file_cache")
+    assert not hashed.values("open_file_cache_errors")
     assert plain.values("root") == [("/srv/locallibrary/current",)]
     assert "immutable" not in plain.values("set")[0][1]
     assert hashed.values("gzip_static") == plain.values("gzip_static") == [("on",)]
@@ -221,12 +233,33 @@ def test_an_upload_is_never_a_page_of_the_site() -> None:
 
 
 def test_no_location_drops_the_headers() -> None:
-    """One add_header in a location would take all of the server's away there."""
+    """One add_header in a location takes all of the server's away there."""
     _, https = site()
-    assert [block.words for block in https.blocks if block.values("add_header")] == []
+    alone = [block for block in https.blocks if block.values("add_header")]
+    assert [block.words for block in alone] == [("location", "^~", "/static/")]
     sent = [words[0] for words in https.values("add_header")]
     assert len(sent) == len(set(sent))
     assert ("Strict-Transport-Security", "max-age=31536000", "always") in https.values("add_header")
+    of_files = [words[0] for words in alone[0].values("add_header")]
+    of_pages_alone = {
+        "Content-Security-Policy",
+        "Content-Security-Policy-Report-Only",
+        "Retry-After",
+    }
+    assert len(of_files) == len(set(of_files))
+    assert set(of_files) == set(sent) - of_pages_alone
+
+
+def test_a_file_is_logged_when_something_is_wrong_with_it() -> None:
+    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW))
+    logged = tree.block("map", "$status", "$locallibrary_static_logged").directives
+    assert logged == [("200", "0"), ("206", "0"), ("304", "0"), ("default", "1")]
+    _, https = site()
+    told = "if=$locallibrary_static_logged"
+    assert https.block("location", "^~", "/static/").values("access_log")[0][-1] == told
+    assert [block for block in https.blocks if block.values("access_log")] == [
+        https.block("location", "^~", "/static/")
+    ]
 
 
 def test_what_the_app_sends_itself_is_not_sent_twice() -> None:
