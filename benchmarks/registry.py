@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.model import Benchmark
-from benchmarks.suites import deploys, dynamic, growth, provisioning, static_files, switching
+from benchmarks.suites import catalogue, deploys, dynamic, growth, provisioning, static_files, switching
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *deploys.BENCHMARKS,
@@ -12,5 +12,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *provisioning.BENCHMARKS,
     *static_files.BENCHMARKS,
     *dynamic.BENCHMARKS,
-
+    *catalogue.BENCHMARKS,
 )

@@ -101,14 +101,30 @@ class Workshop:
         )
 
     @contextmanager
-    def serving(
-        self, name: str, argv: Sequence[str], user: str = "", properties: Sequence[str] = ()
-    ) -> Iterator[str]:
-        """The unit of a server, run beside ours as the app's user or another one, and stopped.
+    def serving(self, name: str, argv: Sequence[str], user: str = "") -> Iterator[str]:
+        """The unit of a server that runs beside ours, and is stopped at the end."""
+        unit = f"bench-{name}.service"
+        line = shlex.join(self.unit(name, argv, user))
+        as_root(self.site, f"systemctl stop {unit} 2>/dev/null\n{line}")
+        try:
+            yield unit
+        finally:
+            self.site.ssh(f"systemctl stop {unit}")
 
-        It works in the release's code with its config vars; ``argv`` may set some anew.
+    def run(self, name: str, argv: Sequence[str], user: str = "") -> str:
+        """What a command says that ends by itself.
+
+        Raises:
+            Failed: it did not end well.
         """
-        unit, release = f"bench-{name}.service", self.release
+        return as_root(self.site, shlex.join(self.unit(name, argv, user, "--wait", "--pipe")))
+
+    def unit(self, name: str, argv: Sequence[str], user: str, *options: str) -> tuple[str, ...]:
+        """argv that starts a unit in the live release's code with its config vars.
+
+        As the app's user or another one; ``argv`` may begin with variables.
+        """
+        release = self.release
         settings = (
             f"User={user or self.app}",
             f"SupplementaryGroups={self.app}",
@@ -116,18 +132,12 @@ class Workshop:
             f"EnvironmentFile=/etc/{self.app}/releases/{Path(release).name}.env",
             f"RuntimeDirectory=bench-{name}",
             "UMask=0000",
-            *properties,
         )
-        words = (
-            *("systemd-run", "--quiet", "--collect", f"--unit={unit}"),
+        return (
+            *("systemd-run", "--quiet", "--collect", f"--unit=bench-{name}.service", *options),
             *(f"--property={setting}" for setting in settings),
             *("/usr/bin/env", f"PATH={release}/venv/bin:/usr/bin:/bin", *argv),
         )
-        as_root(self.site, f"systemctl stop {unit} 2>/dev/null\n{shlex.join(words)}")
-        try:
-            yield unit
-        finally:
-            self.site.ssh(f"systemctl stop {unit}")
 
     def wait_for(self, url: str, port: int) -> None:
         """Until a page comes with status 200.

@@ -127,8 +127,8 @@ def benchmark(name: str, title: str, what: str, find: str, clients: int) -> Benc
         name=name,
         title=title,
         about=(
-            f"{what} From {clients} clients at once, for {SECONDS:g} s each, over TLS with the same "
-            "certificate, from the droplet itself. Servers have the first processor to "
+            f"{what} From {clients} clients at once, for {SECONDS:g} s each, over TLS with the "
+            "same certificate, from the droplet itself. Servers have the first processor to "
             f"themselves, the load the second. HTTP/2 with {STREAMS} requests at once in each "
             "connection; HTTP/3 with a client in Python, which is slower than any of the servers: "
             "there only the processor time of a request tells them apart. The Nginx tuned by hand "
