@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from benchmarks.model import Benchmark
-from benchmarks.suites import catalogue, deploys, dynamic, growth, provisioning, static_files, switching
+from benchmarks.suites import (
+    catalogue,
+    deploys,
+    dynamic,
+    growth,
+    provisioning,
+    static_files,
+    switching,
+)
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     *deploys.BENCHMARKS,
