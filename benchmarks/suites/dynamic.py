@@ -14,7 +14,7 @@ from benchmarks.model import OURS, Benchmark, Contestant, Figures, Measure, Run,
 from benchmarks.peers.stand import as_root, copy
 from benchmarks.serving import HOME, PACKAGES, Workshop, socket, workshop
 
-SECONDS = 5.0
+SECONDS = 3.0
 WARM_SECONDS = 1.0
 CLIENTS = 16
 PAGES = ("/", "/books/", "/books/1/")
