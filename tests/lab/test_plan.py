@@ -24,7 +24,7 @@ TREE = (
     "-printf '%p %T@ %s %n %l\\n' | LC_ALL=C sort"
 )
 VARS = {"EMAIL_HOST": "canary-mail.example.org"}
-MIGRATION = "catalog.0003_shelf"
+MIGRATION = "catalog.0004_shelf"
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,8 @@ from tests.lab.site import Done, Site
 pytestmark = pytest.mark.slow
 
 GROUP = "Migrations"
-NAME = "0003_fault"
-LAST = "0002_librarians"
+NAME = "0004_fault"
+LAST = "0003_long_lists"
 BLOCKER = "faults-blocker"
 # lock_timeout is 5 s and is tried three times; a visitor may wait behind one try, and the queue
 # that it made.

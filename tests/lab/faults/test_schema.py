@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 GROUP = "Rollbacks across migrations"
 # The new schema is there, and the old release is being switched to.
 REVERSED_SECONDS = 3
-NAME = "0003_shelf"
+NAME = "0004_shelf"
 MODELS = "app/catalog/models.py"
 MIGRATION = """\
 from django.db import migrations, models
