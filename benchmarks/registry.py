@@ -8,6 +8,7 @@ from benchmarks.suites import (
     deploys,
     dynamic,
     growth,
+    memory,
     provisioning,
     static_files,
     switching,
@@ -21,4 +22,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *static_files.BENCHMARKS,
     *dynamic.BENCHMARKS,
     *catalogue.BENCHMARKS,
+    *memory.BENCHMARKS,
 )

@@ -6,6 +6,7 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from deploy.errors import Refused
 from deploy.kept import kept
 from deploy.packages import unpack, uv
 from deploy.revision import Revision, export
+from deploy.takeover import taken_over
 from deploy.target import Target
 
 CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -92,8 +94,11 @@ def droplet_packages(
 
     def install(draft: Path) -> None:
         note(f"locked packages for Python {droplet.python} on {droplet.machine}")
-        unpack(requirements, droplet, draft, note)
-        names = tree_of(draft, {})
+        made_for = (droplet.python, droplet.machine)
+        remove = partial(uv, "pip", "uninstall", "--target", str(draft))
+        with taken_over(draft, requirements, made_for, lambda names: remove(*names)):
+            unpack(requirements, droplet, draft, note)
+            names = tree_of(draft, {})
         (draft / TREE).write_text(json.dumps(names))
 
     return kept(cache / "packages" / lock_of(requirements, droplet), install)
@@ -113,11 +118,15 @@ def virtual_environment(
 
     def install(draft: Path) -> None:
         note(f"locked packages for Python {CONTROLLER_PYTHON} on this machine")
-        uv("venv", "--python", sys.executable, str(draft))
-        uv(
-            "pip", "install", "--python", str(draft), "--require-hashes", "--compile-bytecode",
-            "--requirement", str(requirements), *(() if whole else ("--no-deps",)),
-        )  # fmt: skip
+        python = str(draft / "bin" / "python")
+        remove = partial(uv, "pip", "uninstall", "--python", python)
+        with taken_over(draft, requirements, (sys.executable,), lambda names: remove(*names)):
+            if not Path(python).exists():
+                uv("venv", "--relocatable", "--python", sys.executable, str(draft))
+            uv(
+                "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode",
+                "--requirement", str(requirements), *(() if whole else ("--no-deps",)),
+            )  # fmt: skip
 
     lock = digest_of([requirements.read_text(), CONTROLLER_PYTHON, "controller"])[:16]
     venv = kept(cache / "venv" / lock, install, movable=False)

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 KEPT_BUILDS = 5
+# Says of a folder that cannot be renamed into place that all of it is there.
+WHOLE = ".whole"
 
 
 def kept(path: Path, make: Callable[[Path], None], movable: bool = True) -> Path:
@@ -21,7 +23,7 @@ def kept(path: Path, make: Callable[[Path], None], movable: bool = True) -> Path
         movable: False for folders that know their own path (virtual environments); a marker
             file then says that they are whole.
     """
-    marker = path / ".whole"
+    marker = path / WHOLE
     if path.exists() and (movable or marker.exists()):
         _use(path)
         return path

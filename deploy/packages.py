@@ -76,7 +76,10 @@ def unpack(
     shutil.rmtree(folder / "bin", ignore_errors=True)
     for record in folder.glob("*.dist-info/RECORD"):
         lines = record.read_text().splitlines(keepends=True)
-        record.write_text("".join(line for line in lines if not line.startswith("bin/")))
+        rest = [line for line in lines if not line.startswith("bin/")]
+        # Of an earlier build it is a link, and not to be written into.
+        if rest != lines:
+            record.write_text("".join(rest))
     (folder / ".lock").unlink(missing_ok=True)
     for package, modules in _compiled(folder):
         needed = max((glibc_of(module.read_bytes()) for module in modules), default=0)
