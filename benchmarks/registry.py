@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.model import Benchmark
 from benchmarks.suites import (
+    backups,
     catalogue,
     deploys,
     dynamic,
@@ -23,4 +24,5 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *dynamic.BENCHMARKS,
     *catalogue.BENCHMARKS,
     *memory.BENCHMARKS,
+    *backups.BENCHMARKS,
 )
