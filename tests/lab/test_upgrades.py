@@ -143,6 +143,10 @@ def test_an_upgrade_keeps_every_row_and_has_a_way_back(site: Site) -> None:
     # The playbook has nothing against it, and nothing to do but what the system's upgrade left.
     done = site.play("-e", "unchanged_skip=false")
     assert done.code == 0, done
+    # Backups go on in the same place, and are proved.
+    for task in ("backup", "backup.verify"):
+        done = site.invoke(task)
+        assert done.code == 0, done
     assert run("invoke", "lab.reboot", "--name", NAME, cwd=ROOT).code == 0
     site.wait_until_up(60)
     assert clusters(site) == {"15 main": "down", "17 main": "online"}

@@ -14,6 +14,7 @@ from slipway_backup import (
     adopting,
     backing,
     files,
+    following,
     pgbackrest,
     rehearsing,
     restoring,
@@ -125,13 +126,14 @@ SCHEDULED = ("full", "diff", "files", "verify")
 
 def _prepare(settings: Settings, args: argparse.Namespace) -> Any:
     """Make what is missing; a repository that was written with another key is told of."""
+    followed = following.follow(settings.cluster)
     before = pgbackrest.info()
     pgbackrest.call("stanza-create")
     pgbackrest.call("check")
     made = files.prepare(settings)
     store.begin(settings)
     watching.look(settings)
-    return {"made": made, "backups": len(before)}
+    return {"made": made or followed, "backups": len(before)}
 
 
 def _begin(settings: Settings, args: argparse.Namespace) -> Any:

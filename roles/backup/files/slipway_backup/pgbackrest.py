@@ -77,7 +77,9 @@ def _trouble(text: str, said: list[str]) -> Trouble:
 
 
 def info() -> list[dict[str, Any]]:
-    """The backups that the repository holds, oldest first, as ``pgbackrest info`` tells them.
+    """The backups of the cluster in use, oldest first, as ``pgbackrest info`` tells them.
+
+    Those from before an upgrade of PostgreSQL are left out: the newer one cannot read them.
 
     Raises:
         Trouble: the repository is out of reach, or cannot be read.
@@ -87,8 +89,16 @@ def info() -> list[dict[str, Any]]:
             status = repository["status"]
             if status["code"] > UNREADABLE:
                 raise _trouble(status["message"], status["message"].splitlines())
-        return list(stanza["backup"])
+        newest = stanza["db"][-1]["id"] if stanza["db"] else None
+        return [each for each in stanza["backup"] if each["database"]["id"] == newest]
     return []
+
+
+def owner() -> int | None:
+    """The system identifier of the cluster that the repository belongs to."""
+    for stanza in _info():
+        return stanza["db"][-1]["system-id"] if stanza["db"] else None
+    return None
 
 
 def progress() -> str | None:
