@@ -14,10 +14,10 @@ from benchmarks.model import OURS, Benchmark, Contestant, Figures, Measure, Run,
 from benchmarks.peers import new_line, repository
 from benchmarks.peers.slipway import Slipway
 from benchmarks.routes import Route, near
-from tests.lab.inventories import hosts
+from tests.lab.inventories import NOBODY, hosts
 
 GROWN = "grown"
-STATIC_FILES, MIGRATIONS, KEPT = 10_000, 500, 50
+STATIC_FILES, MIGRATIONS, KEPT, HOSTS = 10_000, 500, 50, 100
 # About 250 MB in 4,000 files; the site imports none of them.
 PACKAGES = ("numpy", "scipy", "pandas")
 PHASES = ("connect", "build", "push", "collectstatic", "migrate", "gate", "prune")
@@ -97,18 +97,24 @@ class Grown:
         self._repository.change(new_line())
         return self._ours.timed("deploy", GROWN, {})
 
-    def _write_inventory(self, folder: Path, route: Route) -> None:
+    def _write_inventory(self, source: Path, route: Route) -> None:
         facts: dict[str, object] = {
             "ansible_host": route.host,
             "environment_name": GROWN,
             "site_app": GROWN,
             "site_deploy_user": f"{GROWN}-deploy",
             "site_domains": [f"{GROWN}.{self._site.domain}"],
-            "site_source": str(folder),
+            "site_source": str(source),
             "site_keep_releases": KEPT,
         }
-        inventory = self._site.clone / "inventory" / f"{GROWN}.yml"
-        inventory.write_text(f"---\n{yaml.safe_dump(hosts(self._site.name, facts))}")
+        folder = self._site.clone / "inventory"
+        text = f"---\n{yaml.safe_dump(hosts(self._site.name, facts))}"
+        (folder / f"{GROWN}.yml").write_text(text)
+        # Of droplets that nobody has: the team's others.
+        others = {**facts, "ansible_host": NOBODY}
+        for number in range(1, HOSTS):
+            text = f"---\n{yaml.safe_dump(hosts(f'host{number}', others))}"
+            (folder / f"host{number}.yml").write_text(text)
         self._site.commit({}, "The site that has grown")
 
 
@@ -129,7 +135,8 @@ BENCHMARKS = (
         title="Deploy of one line in a site that has grown",
         about=(
             f"The sample site, and beside it on the same droplet one with {STATIC_FILES:,} more "
-            f"static files, {MIGRATIONS} migrations, {KEPT} kept releases and 250 MB of packages. "
+            f"static files, {MIGRATIONS} migrations, {KEPT} kept releases and 250 MB of packages; "
+            f"the inventory has {HOSTS} hosts then, of which the others are only written down. "
             "Both deploy one changed line."
         ),
         contestants=(
