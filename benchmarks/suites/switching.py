@@ -45,7 +45,7 @@ REQUESTS = Measure("requests", "sent", less_is_better=False, digits=0)
 
 
 @contextmanager
-def open_(ground: Ground, rate: float) -> Iterator[Mapping[str, Run | str]]:
+def open_(ground: Ground, rate: float, path: str) -> Iterator[Mapping[str, Run | str]]:
     site, route = ground.site, ground.once(near)
     ours, tutorial = ground.once(Slipway), ground.once(Tutorial)
     tutorial.change(new_line())
@@ -58,17 +58,17 @@ def open_(ground: Ground, rate: float) -> Iterator[Mapping[str, Run | str]]:
 
     release()
     runs: dict[str, Run] = {
-        OURS: partial(visited, site, rate, 443, [release, partial(ours.rollback, route)]),
-        NOBODY: partial(visited, site, rate, 443, []),
+        OURS: partial(visited, site, rate, path, 443, [release, partial(ours.rollback, route)]),
+        NOBODY: partial(visited, site, rate, path, 443, []),
     }
     for name, (port, command) in WAYS.items():
-        runs[name] = partial(visited, site, rate, port, [partial(site.ask, command)] * 2)
+        runs[name] = partial(visited, site, rate, path, port, [partial(site.ask, command)] * 2)
     yield runs
 
 
-def visited(site: Site, rate: float, port: int, switches: Switches) -> Figures:
+def visited(site: Site, rate: float, path: str, port: int, switches: Switches) -> Figures:
     """Visitors at that rate, while the site goes over to something else, again and again."""
-    with Visitors(site, rate=rate, port=port) as visitors:
+    with Visitors(site, path, rate, port=port) as visitors:
         visitors.wait_for(SETTLE_SECONDS)
         begun, begun_at = time.monotonic(), time.time()
         for number, switch in enumerate(switches):
@@ -91,15 +91,15 @@ def figures(records: Sequence[Record]) -> Figures:
     }
 
 
-def benchmark(rate: int) -> Benchmark:
+def benchmark(rate: int, path: str, page: str) -> Benchmark:
     def opening(ground: Ground) -> AbstractContextManager[Mapping[str, Run | str]]:
-        return open_(ground, rate)
+        return open_(ground, rate, path)
 
     return Benchmark(
         name=f"switch-{rate}",
         title=f"Visitors during a switch, {rate} requests a second",
         about=(
-            "Requests over HTTPS to the home page, each on a connection of its own, sent at their "
+            f"Requests over HTTPS to {page}, each on a connection of its own, sent at their "
             "times whatever became of those before (an open loop), for 15 s with two changes of "
             "the running code. Ours are whole deploys and rollbacks on the same processors; of "
             "the others only the command that changes over is run. A time counts from when the "
@@ -120,4 +120,8 @@ def benchmark(rate: int) -> Benchmark:
     )
 
 
-BENCHMARKS = tuple(map(benchmark, (40, 200)))
+BENCHMARKS = (
+    benchmark(40, "/", "the home page"),
+    # More home pages than two processors carry beside their clients and a deploy.
+    benchmark(200, "/healthz", "the smallest page, which asks no database"),
+)

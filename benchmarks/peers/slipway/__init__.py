@@ -60,15 +60,22 @@ class Slipway:
 
     def deploy(self, route: Route) -> Figures:
         figures = self._invoke("deploy", route)
-        if f"<!-- bench {self._line} -->" not in self.site.get().body:
+        if not self._shown():
             raise Failed(f"the site does not serve the change {self._line}")
         return figures
 
     def rollback(self, route: Route) -> Figures:
         figures = self._invoke("rollback", route)
-        if f"<!-- bench {self._line} -->" in self.site.get().body:
+        if self._shown():
             raise Failed(f"the site still serves the change {self._line}")
         return figures
+
+    def _shown(self) -> bool:
+        """Whether visitors get what was changed last."""
+        try:
+            return f"<!-- bench {self._line} -->" in self.site.get().body
+        except OSError as error:
+            raise Failed(f"the site does not answer: {error}") from None
 
     def forget(self) -> None:
         """As if the site had never been deployed, and nothing been built here either."""
