@@ -8,7 +8,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -40,6 +40,7 @@ class Artifact:
     """A built revision: trees of object names, and where each object's bytes are.
 
     ``digest`` is of what would run, not of who built it: equal digests are equal releases.
+    ``packages_kept`` is the folder where packages of earlier builds lie, by their locks.
     """
 
     revision: Revision
@@ -48,6 +49,7 @@ class Artifact:
     manifest: Mapping[str, Any]
     blobs: Mapping[str, Path]
     warnings: tuple[str, ...]
+    packages_kept: Path
 
     @property
     def size(self) -> int:
@@ -64,18 +66,36 @@ class Artifact:
         """What the droplet is told.
 
         Args:
-            facts: its own; the packages of a lock that it has, and the listing of static files
+            facts: its own; packages of the locks that it has, and the listing of static files
                 that its live release has, are left out.
         """
         told = {**self.manifest, "listing": listing_name(self.manifest["assets"])}
         if told["lock"] in facts["locks"]:
             told["venv"] = {}
+        else:
+            told["venv_of"], told["venv"] = self._packages_beside(facts["locks"])
         if told["listing"] == facts["listing"]:
             told["assets"] = {}
         trees = (told[tree] for tree in ("app", "static", "assets", "judge", "sbom", "venv"))
-        named = {name for tree in trees for name in tree.values()}
+        named = {name for tree in trees for name in tree.values() if name}
         told["sizes"] = {name: told["sizes"][name] for name in named}
         return zlib.compress(json.dumps(told).encode())
+
+    def _packages_beside(self, locks: Sequence[str]) -> tuple[str, dict[str, str | None]]:
+        """The lock of the droplet that is most like this one, or "", and what differs from it.
+
+        A path that is not there any more has the name None.
+        """
+        whole: Mapping[str, str] = self.manifest["venv"]
+        nearest: tuple[str, dict[str, str | None]] = "", dict(whole)
+        for lock in locks:
+            known = self.packages_kept / lock / TREE
+            if known.exists():
+                tree: dict[str, str] = json.loads(known.read_text())
+                differing: dict[str, str | None] = dict.fromkeys(tree.keys() - whole.keys())
+                differing |= {path: name for path, name in whole.items() if tree.get(path) != name}
+                nearest = min(nearest, (lock, differing), key=lambda one: len(one[1]))
+        return nearest
 
     def pack(self, names: Iterable[str], folder: Path) -> Path:
         """A gzipped tar of the named objects, as a file in ``folder``."""
@@ -151,7 +171,7 @@ def assemble(
         "processes": facts["processes"],
         "sizes": {name: path.stat().st_size for name, path in blobs.items()},
     }
-    return Artifact(revision, source, digest, manifest, blobs, warnings)
+    return Artifact(revision, source, digest, manifest, blobs, warnings, packages.parent)
 
 
 def _judge_files() -> list[metadata.PackagePath]:

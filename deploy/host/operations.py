@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.host import assets, audit, objects, plan, pushing
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.events import phase
+from deploy.host.layout import Layout
 from deploy.host.migrating import migrate
 from deploy.host.release import Release, current_id, read, read_all
 from deploy.host.release_phase import run_release_line
@@ -32,14 +33,14 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     Args:
         size: bytes of the compressed manifest that follow on the wire.
     """
-    manifest = read_manifest(wire, size)
+    manifest = read_manifest(ctx.layout, wire, size)
     known = pushed_before(ctx, manifest)
     if known:
         ctx.reporter.event(need=[])
         return {"release": known.to_json(), "new": False}
     store = ctx.layout.objects
     names = objects.absent(store, object_names(manifest))
-    pushing.check_room(ctx, sum(manifest["sizes"][name] for name in names))
+    pushing.check_room(ctx, missing_bytes(manifest, names))
     ctx.reporter.event(need=names)
     if names:
         command = wire.command() or {"bytes": 0}
@@ -130,9 +131,15 @@ def object_names(manifest: Mapping[str, Any]) -> set[str]:
     return {name for tree in TREES for name in manifest[tree].values()}
 
 
-def read_manifest(wire: Wire, size: int) -> dict[str, Any]:
+def missing_bytes(manifest: Mapping[str, Any], names: Iterable[str]) -> int:
+    """What these objects take. Of those that the droplet had a moment ago nobody said the size."""
+    return sum(manifest["sizes"].get(name, 0) for name in names)
+
+
+def read_manifest(layout: Layout, wire: Wire, size: int) -> dict[str, Any]:
     """An artifact's manifest, whose ``size`` compressed bytes come next on the wire."""
     data = b""
     while len(data) < size:
         data += wire.read(size - len(data))
-    return dict(json.loads(zlib.decompress(data)))
+    manifest = json.loads(zlib.decompress(data))
+    return {**manifest, "venv": pushing.packages_told(layout, manifest)}

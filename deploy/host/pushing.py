@@ -148,6 +148,25 @@ def whole_venvs(layout: Layout) -> list[str]:
     )
 
 
+def packages_told(layout: Layout, manifest: Mapping[str, Any]) -> objects.Tree:
+    """The packages of an artifact: told whole, or as what differs from a venv that is here."""
+    beside = manifest.get("venv_of")
+    if not beside:
+        return dict(manifest["venv"])
+    inside = f"{_site_packages()}/"
+    tree = {
+        path.removeprefix(inside): name
+        for path, name in _files(layout.venv(beside)).items()
+        if path.startswith(inside) and not path.endswith(".pyc")
+    }
+    return {path: name for path, name in (tree | manifest["venv"]).items() if name}
+
+
+def _site_packages() -> str:
+    """Where packages lie in a venv."""
+    return f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+
+
 def _files(folder: Path) -> dict[str, str]:
     """Path -> digest of what a release or a venv was made of."""
     return dict(json.loads((folder / MANIFEST).read_text())["files"])
@@ -228,7 +247,7 @@ def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
     # Of a run that was killed: whoever holds the lock is the only one here.
     shutil.rmtree(draft, ignore_errors=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = draft / "lib" / version / "site-packages"
+    packages = draft / _site_packages()
     packages.mkdir(parents=True)
     (draft / "bin").mkdir()
     (draft / "bin" / "python3").symlink_to(f"/usr/bin/{version}")

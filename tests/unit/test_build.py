@@ -210,7 +210,7 @@ def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
     assert tree["a/text.py"] == tree["same.py"] == tree["link.py"]
     assert [name for name in blobs if name.endswith("x")] == [tree["manage.py"]]
     revision = Revision(Path(), "0" * 40, "1" * 40, "app", "Ada", "First")
-    artifact = Artifact(revision, source, "d", {}, blobs, ())
+    artifact = Artifact(revision, source, "d", {}, blobs, (), tmp_path)
     store = tmp_path / "store"
     store.mkdir()
     objects.receive(store, io.BytesIO(artifact.pack(blobs, tmp_path).read_bytes()), blobs)

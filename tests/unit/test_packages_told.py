@@ -1,0 +1,79 @@
+"""Packages travel as what differs from those that the droplet has."""
+
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deploy.artifact import TREE, Artifact
+from deploy.host import objects, pushing
+from deploy.host.context import Context
+from deploy.revision import Revision
+from tests.unit.test_pushing import ctx, manifest, stored
+
+__all__ = ["ctx"]
+
+REVISION = Revision(Path(), "0" * 40, "1" * 40, "app", "Ada", "First")
+OLDER = {"django/core.py": "django = 1\n", "django/gone.py": "gone = 1\n", "toml.py": "toml = 1\n"}
+NEWER = {"django/core.py": "django = 2\n", "toml.py": "toml = 1\n", "yaml/new.py": "yaml = 1\n"}
+SAME = {f"same/{number}.py": f"{number}\n" for number in range(9)}
+OTHER = {"flask.py": "flask = 1\n"}
+
+
+def artifact(kept: Path, told: dict[str, Any]) -> Artifact:
+    """A build of that manifest; its packages lie with those of earlier builds."""
+    names = {
+        name for tree in ("app", "static", "judge", "sbom", "venv") for name in told[tree].values()
+    }
+    keep(kept, told["lock"], told["venv"])
+    sizes = dict.fromkeys({*names, *told["assets"].values()}, 10)
+    return Artifact(REVISION, kept, "d", {**told, "sizes": sizes}, {}, (), kept)
+
+
+def keep(kept: Path, lock: str, tree: dict[str, str]) -> None:
+    (kept / lock).mkdir()
+    (kept / lock / TREE).write_text(json.dumps(tree))
+
+
+def said(built: Artifact, locks: Sequence[str]) -> dict[str, Any]:
+    facts = {"locks": locks, "listing": ""}
+    return dict(json.loads(zlib.decompress(built.compressed_manifest(facts))))
+
+
+def test_the_droplet_knows_all_of_them_by_what_differs(ctx: Context, tmp_path: Path) -> None:
+    older, other = stored(ctx, SAME | OLDER), stored(ctx, OTHER)
+    for lock, tree in (("older", older), ("other", other)):
+        pushing.assemble(ctx, {**manifest(ctx), "lock": lock, "venv": tree}, "ada@desk")
+        keep(tmp_path, lock, tree)
+    newer = stored(ctx, SAME | NEWER)
+    told = said(
+        artifact(tmp_path, {**manifest(ctx), "lock": "newer", "venv": newer}), ["older", "other"]
+    )
+    assert told["venv_of"] == "older"
+    assert told["venv"] == {
+        "django/core.py": newer["django/core.py"],
+        "django/gone.py": None,
+        "yaml/new.py": newer["yaml/new.py"],
+    }
+    # What has not changed is not spoken of.
+    assert newer["toml.py"] not in told["sizes"]
+    assert pushing.packages_told(ctx.layout, told) == newer
+    # And what is made of it is what would have been made of the whole.
+    release = pushing.assemble(ctx, {**told, "venv": newer}, "ada@desk")
+    venv = (ctx.layout.release(release.id) / "venv").resolve()
+    packages = next(venv.glob("lib/python*/site-packages"))
+    assert objects.differing(newer, packages) == []
+    assert not (packages / "django/gone.py").exists()
+
+
+def test_packages_of_a_droplet_that_this_machine_does_not_know_are_told_whole(
+    ctx: Context, tmp_path: Path
+) -> None:
+    newer = stored(ctx, SAME | NEWER)
+    built = artifact(tmp_path, {**manifest(ctx), "lock": "newer", "venv": newer})
+    told = said(built, ["of another controller"])
+    assert (told["venv_of"], told["venv"]) == ("", newer)
+    assert pushing.packages_told(ctx.layout, told) == newer
+    told = said(built, ["newer"])
+    assert told["venv"] == {}
