@@ -104,7 +104,9 @@ def test_a_run_stops_where_another_postgres_is_in_use(site: Site) -> None:
 def test_an_extension_that_the_newer_one_lacks_stops_the_rehearsal(site: Site) -> None:
     folder = "/usr/share/postgresql/15/extension"
     control = "comment = 'of the tests'\\ndefault_version = '1'\\n"
-    site.ask(f'printf "{control}" >{folder}/bygone.control && touch {folder}/bygone--1.sql')
+    site.ask(
+        f'umask 022; printf "{control}" >{folder}/bygone.control && touch {folder}/bygone--1.sql'
+    )
     sql(site, "CREATE EXTENSION bygone")
     try:
         done = upgrade(site, "--yes", code=3)
