@@ -76,6 +76,7 @@ def highest(memory: Memory) -> Iterator[list[float]]:
 def run(ground: Ground, ours: Slipway, memory: Memory, mib: int) -> Figures:
     """Provision for that much, boot within it, rest, and deploy under visitors' eyes."""
     site, env = ground.site, f"memory-{mib}"
+    memory.limit(-1)
     must(site.play(env=env))
     memory.limit(mib)
     droplets.reboot(site.name)
