@@ -235,17 +235,25 @@ def test_a_restore_that_is_killed_can_be_run_again(site: Site, stage: str, victi
     json_of(site, "restore", "--forget", "--yes")
 
 
+LISTENER = """\
+import http.server
+
+
+class Told(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with open("/run/alerts", "ab") as alerts:
+            alerts.write(body + b"\\n")
+        self.send_response(204)
+        self.end_headers()
+
+
+http.server.HTTPServer(("127.0.0.1", 8099), Told).serve_forever()
+"""
+
+
 def test_whoever_is_to_be_told_is_told_once(site: Site) -> None:
-    listener = (
-        "import http.server\\n"
-        "class H(http.server.BaseHTTPRequestHandler):\\n"
-        "    def do_POST(self):\\n"
-        "        body = self.rfile.read(int(self.headers['Content-Length']))\\n"
-        "        open('/run/alerts', 'ab').write(body + b'\\\\n')\\n"
-        "        self.send_response(204); self.end_headers()\\n"
-        "http.server.HTTPServer(('127.0.0.1', 8099), H).serve_forever()\\n"
-    )
-    site.ask(f'printf "{listener}" > /root/listener.py')
+    site.ask(f"cat >/root/listener.py <<'END'\n{LISTENER}END")
     site.ask("systemd-run --quiet --collect --unit=backup-listener python3 /root/listener.py")
     try:
         done = play(site, ["backup"], backup_alert_url="http://127.0.0.1:8099/")
