@@ -6,6 +6,7 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,13 @@ def build(
         raise Refused(problem)
     requirements = locked(root, source, target, droplet, note)
     lock = lock_of(requirements, droplet)
-    packages = droplet_packages(cache, requirements, droplet, note)
-    listed = kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
-    collected, facts = _collect(root, source, requirements, target, revision.tree, note)
+    # Side by side: both copy many small files, on processors that are mostly idle.
+    with ThreadPoolExecutor(1) as pool:
+        here = pool.submit(virtual_environment, cache, requirements, note)
+        packages = droplet_packages(cache, requirements, droplet, note)
+        listed = kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
+        python = here.result()
+    collected, facts = _collect(root, source, python, target, revision.tree)
     warnings = _judge(facts, source, target)
     facts["processes"] = _processes(source, target, facts)
     return assemble(
@@ -133,17 +138,9 @@ def virtual_environment(
     return venv / "bin" / "python"
 
 
-def _collect(
-    root: Path,
-    source: Path,
-    requirements: Path,
-    target: Target,
-    tree: str,
-    note: Callable[[str], None],
-) -> tuple[Path, Any]:
+def _collect(root: Path, source: Path, python: Path, target: Target, tree: str) -> tuple[Path, Any]:
     """The folder of the project's static files, collected, and what Django says of the project."""
     cache = root / ".slipway" / "cache"
-    python = virtual_environment(cache, requirements, note)
     given, hidden = config_vars_of(root, target)
     told = json.dumps([given, hidden, dict(target.build_env)], sort_keys=True)
     inputs = [tree, python.parents[1].name, told, asking.IN_PROJECT.read_text()]
