@@ -50,6 +50,8 @@ TEXT
   server hup 8453 /run/bench-hup/web.sock
 } >/etc/nginx/conf.d/bench-switch.conf
 systemctl daemon-reload
+# A socket does not start again while its service runs.
+systemctl stop bench-socket.socket bench-socket.service
 systemctl restart bench-restart.service bench-hup.service bench-socket.socket bench-socket.service
 nginx -qt && systemctl reload nginx
 # Gone with the next run of site.yml.
