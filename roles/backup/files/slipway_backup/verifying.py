@@ -78,7 +78,8 @@ def _compare(events: Events, record: Mapping[str, Any], found: Mapping[str, Any]
     wrong = list(differences(record["databases"], found))
     count = sum(len(database["tables"]) for database in record["databases"].values())
     if not wrong:
-        events.note(f"all {count} tables are as they were, row by row")
+        some = f"all {count} tables are as they were, row by row"
+        events.note(some if count else "there are no tables yet, as there were none then")
         return count
     shown = [*wrong[:SHOWN], *([f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else [])]
     if record["exact"]:
