@@ -16,7 +16,7 @@ from benchmarks.serving import HOME, PACKAGES, Workshop, socket, workshop
 
 SECONDS = 3.0
 # Our Nginx ends a connection after 1,000 requests, and h2load makes no new one over HTTP/2.
-MANY, FEW = 100, 16
+MANY, FEW = 400, 16
 # Over HTTP/2 a browser asks for many files at once.
 STREAMS = 8
 LARGE = "catalog/static/catalog/large.bin"
