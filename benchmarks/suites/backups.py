@@ -130,6 +130,5 @@ BENCHMARKS = (
         ),
         targets=(),
         open=open_,
-        repeats=3,
     ),
 )

@@ -172,6 +172,5 @@ BENCHMARKS = (
             ),
         ),
         open=open_,
-        repeats=3,
     ),
 )
