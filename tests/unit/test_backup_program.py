@@ -79,6 +79,8 @@ def settings(tmp_path: Path) -> Settings:
             "the disk is full",
         ),
         ("missing stanza path", "there is no repository"),
+        ("<Error><Code>NoSuchBucket</Code></Error>", "there is no such bucket. Make it"),
+        ("HTTP request failed with 403: <Code>AccessDenied</Code>", "does not let this droplet in"),
         ("P00  ERROR: [082]: WAL segment was not archived", "does not reach the archive"),
         ("P00  ERROR: [038]: something of its own", "[038]: something of its own"),
     ],

@@ -43,6 +43,15 @@ MEANINGS = (
         "invoke rebuild --from-backup, or name another place in site_backup_repository",
     ),
     (
+        r"NoSuchBucket",
+        "there is no such bucket. Make it, or name another one in site_backup_repository",
+    ),
+    (
+        r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch",
+        "the bucket does not let this droplet in. Look at backup_s3_key, backup_s3_secret and what "
+        "they may do there",
+    ),
+    (
         r"\[082\]",
         "PostgreSQL's log does not reach the archive. Look: tail /var/log/postgresql/*.log",
     ),
