@@ -1,10 +1,8 @@
 """Backups in a bucket, kept by a server that speaks S3 over TLS."""
 
 import http.client
-import os
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,13 +16,20 @@ from lab.run import dies_with_parent
 from tests.lab.backup.rows import count, written
 from tests.lab.backup.test_backup import json_of, nothing_left
 from tests.lab.roles import play
-from tests.lab.site import Site, run
+from tests.lab.site import BIN, Site, environment, run
 
 pytestmark = pytest.mark.slow
 
 SERVER = ("moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5")
 # pgBackRest wants a name in the certificate, and no address.
 NAME, PORT = f"s3.{DOMAIN}", 8333
+# The server that comes with moto ends connections in a way that TLS forbids.
+APPLICATION = """\
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+application = DomainDispatcherApplication(create_backend_app)
+"""
+KEPT = ("--worker-class=gthread", "--threads=16", "--keep-alive=60", "--no-control-socket")
 BUCKET, SECRET = "slipway-backups", "canary-3-of-the-bucket"
 TRUSTED = "/usr/local/share/ca-certificates/slipway-lab.crt"
 
@@ -63,14 +68,16 @@ def bucket(debian13: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         *("-keyout", str(key), "-out", str(certificate)),
     )
     assert done.code == 0, done
-    options = ("-H", GATEWAY, "-p", PORT, "-c", certificate, "-k", key)
+    (folder / "bucket.py").write_text(APPLICATION)
+    options = ("--bind", f"{GATEWAY}:{PORT}", "--certfile", str(certificate), "--keyfile", str(key))
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            dies_with_parent((sys.executable, "-m", "moto.server", *map(str, options))),
+            dies_with_parent((str(BIN / "gunicorn"), *options, *KEPT, "bucket")),
+            cwd=folder,
             env={
-                **os.environ,
+                **environment(),
                 "PYTHONPATH": str(folder),
-                # The first word of its name is no bucket.
+                # The first word of the server's name is no bucket.
                 "S3_IGNORE_SUBDOMAIN_BUCKETNAME": "true",
             },
             stdout=log,
