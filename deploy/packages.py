@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ WHEEL_GLIBC = "2_28"
 DROPLET_GLIBC = 36
 # What a compiled module asks of the C library.
 GLIBC = re.compile(rb"GLIBC_2\.(\d+)")
+_FINDING = threading.Lock()
 OTHER_PYTHON = re.compile(r"built wheel `([^-]+)-\S+` is not compatible")
 # Wheels of an index name the oldest glibc they run with; what was compiled here cannot.
 COMPILED_HERE = re.compile(r"^Tag: .*-linux_", re.MULTILINE)
@@ -30,7 +32,10 @@ def uv(*args: str) -> None:
     Raises:
         Refused: it failed, with what it said.
     """
-    argv = (uv_package.find_uv_bin(), "--quiet", *args)
+    # Python 3.11 fills what uv looks into without a lock, and may show another thread half of it.
+    with _FINDING:
+        program = uv_package.find_uv_bin()
+    argv = (program, "--quiet", *args)
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip()]

@@ -29,7 +29,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 application = DomainDispatcherApplication(create_backend_app)
 """
-KEPT = ("--worker-class=gthread", "--threads=16", "--keep-alive=60", "--no-control-socket")
+KEPT = ("--worker-class=gthread", "--threads=16", "--keep-alive=0", "--no-control-socket")
 BUCKET, SECRET = "slipway-backups", "canary-3-of-the-bucket"
 TRUSTED = "/usr/local/share/ca-certificates/slipway-lab.crt"
 
