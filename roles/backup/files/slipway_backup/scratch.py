@@ -33,6 +33,8 @@ SERVER = {
     "fsync": "off",
     "full_page_writes": "off",
     "hot_standby": "off",
+    # It would write programs into memory and run them, which the unit's walls forbid.
+    "jit": "off",
     "listen_addresses": "",
     "log_destination": "stderr",
     "log_line_prefix": "",
