@@ -12,6 +12,7 @@ import asyncio
 import ssl
 import sys
 import time
+from typing import Any
 
 from aioquic.asyncio.client import connect
 from aioquic.asyncio.protocol import QuicConnectionProtocol
@@ -24,8 +25,8 @@ ANSWER_SECONDS = 10
 
 
 class Visitor(QuicConnectionProtocol):
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.http = H3Connection(self._quic)
         self.status = 0
         self.answered: asyncio.Future[int]

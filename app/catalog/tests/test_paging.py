@@ -63,9 +63,7 @@ class LongListTests(TestCase):
         for page in PAGES:
             url = page.format_map(keys)
             self.client.get(url)
-            with CaptureQueriesContext(
-                connection,
-            ) as captured:
+            with CaptureQueriesContext(connection) as captured:
                 assert self.client.get(url).status_code == 200
             found[page] = len(captured)
         return found
