@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import struct
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -55,7 +56,7 @@ def ensure_dns(addresses: Mapping[str, str]) -> None:
     stop_dns()
     files.write(DNS_CONF, wanted)
     process = spawn(DNSMASQ, DNS_LOG, DNS_PID, {})
-    wait_for(lambda: listens(53) or fell(process, "dnsmasq", DNS_LOG), 10, "dnsmasq to listen")
+    wait_for(lambda: fell(process, "dnsmasq", DNS_LOG) or resolves(), 10, "dnsmasq to answer")
 
 
 def pebble_conf() -> str:
@@ -113,9 +114,10 @@ def runs(identity: Path) -> bool:
 
 
 def stop(argv: tuple[str, ...], identity: Path) -> None:
-    """Stop the service, also one whose identity was lost."""
-    for process in live(lambda words: words == argv):
-        process.kill()
+    """Stop the service, also one whose identity was lost, and what it forked meanwhile."""
+    while found := live(lambda words: words == argv):
+        for process in found:
+            process.kill()
     identity.unlink(missing_ok=True)
 
 
@@ -133,6 +135,23 @@ def listens(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def resolves() -> bool:
+    """Whether names are answered over UDP. By TCP dnsmasq would fork, and the child holds the port.
+
+    The question is RFC 1035's: a header with one question, the domain's labels, A, IN.
+    """
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in DOMAIN.split("."))
+    question = struct.pack("!6H", 1, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(0.2)
+        asking.connect((GATEWAY, 53))
+        try:
+            asking.send(question)
+            return bool(asking.recv(512))
+        except OSError:
+            return False
 
 
 def fell(process: Identity, name: str, log: Path) -> bool:
