@@ -10,19 +10,26 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from deploy.errors import Refused
+from deploy.host import project_files
 from deploy.host.assets import name as listing_name
 from deploy.host.changes import SBOM, packages_of
+from deploy.host.objects import CHUNK, below
+from deploy.kept import kept
 from deploy.revision import Revision
 
 COMPRESSED_SUFFIXES = (".css", ".js", ".mjs", ".svg", ".html", ".json", ".txt", ".xml", ".map")
 COMPRESSED_FROM_BYTES = 500
 # Object names of the packages, beside them: thousands of files need not be read at each build.
 TREE = ".tree.json"
+# Folders of the cache: packages by their lock, listings of a project's files by their name.
+PACKAGES, FILES = "packages", "files"
+OTHER_TREES = ("assets", "judge", "sbom", "venv")
 # Reads migrations on the droplet, where the database is; it is no part of the project.
 JUDGE = ("django-migration-linter", "appdirs", "toml")
 
@@ -40,7 +47,7 @@ class Artifact:
     """A built revision: trees of object names, and where each object's bytes are.
 
     ``digest`` is of what would run, not of who built it: equal digests are equal releases.
-    ``packages_kept`` is the folder where packages of earlier builds lie, by their locks.
+    ``cache`` keeps what earlier builds were made of.
     """
 
     revision: Revision
@@ -49,7 +56,7 @@ class Artifact:
     manifest: Mapping[str, Any]
     blobs: Mapping[str, Path]
     warnings: tuple[str, ...]
-    packages_kept: Path
+    cache: Path
 
     @property
     def size(self) -> int:
@@ -66,8 +73,8 @@ class Artifact:
         """What the droplet is told.
 
         Args:
-            facts: its own; packages of the locks that it has, and the listing of static files
-                that its live release has, are left out.
+            facts: its own; packages of the locks that it has, and the files and the listing of
+                static files that its live release has, are left out.
         """
         told = {**self.manifest, "listing": listing_name(self.manifest["assets"])}
         if told["lock"] in facts["locks"]:
@@ -76,10 +83,21 @@ class Artifact:
             told["venv_of"], told["venv"] = self._packages_beside(facts["locks"])
         if told["listing"] == facts["listing"]:
             told["assets"] = {}
-        trees = (told[tree] for tree in ("app", "static", "assets", "judge", "sbom", "venv"))
+        told["differs_from"], told["differs"] = self._files_beside(facts["files"])
+        if told["differs_from"]:
+            told |= {tree: {} for tree in project_files.TREES}
+        trees = (told[tree] for tree in (*project_files.TREES, "differs", *OTHER_TREES))
         named = {name for tree in trees for name in tree.values() if name}
         told["sizes"] = {name: told["sizes"][name] for name in named}
         return zlib.compress(json.dumps(told).encode())
+
+    def _files_beside(self, live: str) -> tuple[str, dict[str, str | None]]:
+        """The name of the live release's files, or "" if they are not known, and what differs."""
+        known = self.cache / FILES / live / TREE
+        if not live or not known.exists():
+            return "", {}
+        base: dict[str, str] = json.loads(known.read_text())
+        return live, project_files.differing(project_files.joined(self.manifest), base)
 
     def _packages_beside(self, locks: Sequence[str]) -> tuple[str, dict[str, str | None]]:
         """The lock of the droplet that is most like this one, or "", and what differs from it.
@@ -89,7 +107,7 @@ class Artifact:
         whole: Mapping[str, str] = self.manifest["venv"]
         nearest: tuple[str, dict[str, str | None]] = "", dict(whole)
         for lock in locks:
-            known = self.packages_kept / lock / TREE
+            known = self.cache / PACKAGES / lock / TREE
             if known.exists():
                 tree: dict[str, str] = json.loads(known.read_text())
                 differing: dict[str, str | None] = dict.fromkeys(tree.keys() - whole.keys())
@@ -171,7 +189,13 @@ def assemble(
         "processes": facts["processes"],
         "sizes": {name: path.stat().st_size for name, path in blobs.items()},
     }
-    return Artifact(revision, source, digest, manifest, blobs, warnings, packages.parent)
+    project = project_files.joined(manifest)
+    kept(cache / FILES / listing_name(project), partial(_list, project))
+    return Artifact(revision, source, digest, manifest, blobs, warnings, cache)
+
+
+def _list(tree: Mapping[str, str], folder: Path) -> None:
+    (folder / TREE).write_text(json.dumps(tree))
 
 
 def _judge_files() -> list[metadata.PackagePath]:
@@ -190,27 +214,38 @@ def _packages_tree(packages: Path, blobs: dict[str, Path]) -> dict[str, str]:
 
 def names_of(folder: Path) -> dict[str, str]:
     """Path -> object name of every file, a link's being that of the file it leads to."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): _object(path, {}) for path in paths}
+    return {name: _object(Path(entry.path), {}) for name, entry in below(folder) if entry.is_file()}
 
 
 def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:
-    paths = [p for p in sorted(folder.rglob("*")) if p.suffix != ".pyc"]
-    for path in filter(Path.is_symlink, paths):
-        leads = path.resolve()
-        if not leads.is_relative_to(folder.resolve()) or not leads.is_file():
-            name = path.relative_to(folder)
-            raise Refused(
-                f"{name} is a link to {path.readlink()}, which is no file of the project. "
-                "Commit what it leads to instead"
-            )
-    paths = [path for path in paths if path.is_file()]
-    return {str(path.relative_to(folder)): _object(path, blobs) for path in paths}
+    """Path -> object name of every file but bytecode; ``blobs`` gets where each object is.
+
+    Raises:
+        Refused: a link leads out of the folder, or to no file.
+    """
+    tree = {}
+    for name, entry in below(folder):
+        if entry.is_dir(follow_symlinks=False) or name.endswith(".pyc"):
+            continue
+        path = Path(entry.path)
+        if entry.is_symlink():
+            leads = path.resolve()
+            if not leads.is_relative_to(folder.resolve()) or not leads.is_file():
+                raise Refused(
+                    f"{name} is a link to {path.readlink()}, which is no file of the project. "
+                    "Commit what it leads to instead"
+                )
+        tree[name] = _object(path, blobs)
+    return tree
 
 
 def _object(path: Path, blobs: dict[str, Path]) -> str:
+    hasher = hashlib.sha256()
+    # hashlib.file_digest fills a buffer for each file, which takes longer than most files do.
     with path.open("rb") as file:
-        name = hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(CHUNK):
+            hasher.update(chunk)
+    name = hasher.hexdigest()
     if os.access(path, os.X_OK):
         name += "x"
     blobs.setdefault(name, path)

@@ -14,7 +14,16 @@ from typing import Any
 from packaging.version import Version
 
 from deploy import asking, judging, sbom
-from deploy.artifact import TREE, Artifact, Platform, assemble, digest_of, names_of, tree_of
+from deploy.artifact import (
+    PACKAGES,
+    TREE,
+    Artifact,
+    Platform,
+    assemble,
+    digest_of,
+    names_of,
+    tree_of,
+)
 from deploy.asking import config_vars_of
 from deploy.conventions import locked_requirements, python_problem
 from deploy.errors import Refused
@@ -106,7 +115,7 @@ def droplet_packages(
             names = tree_of(draft, {})
         (draft / TREE).write_text(json.dumps(names))
 
-    return kept(cache / "packages" / lock_of(requirements, droplet), install)
+    return kept(cache / PACKAGES / lock_of(requirements, droplet), install)
 
 
 def virtual_environment(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 KEPT_BUILDS = 5
@@ -67,5 +68,12 @@ def _use(path: Path) -> None:
 def _forget_old(folder: Path) -> None:
     """Keep the builds used last."""
     kept = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    old = []
     for path in kept[:-KEPT_BUILDS]:
-        shutil.rmtree(path, ignore_errors=True)
+        # Half a folder under its own name would be taken for a whole one. Another build may have
+        # removed it.
+        with suppress(FileNotFoundError):
+            old.append(path.rename(path.with_name(f".{path.name}.{os.getpid()}")))
+    if old:
+        # The program takes a third of the time of shutil, and some have ten thousand files.
+        subprocess.run(("rm", "-rf", "--", *old), check=True)

@@ -110,15 +110,18 @@ def between(repository: Path, project: str, old: str, new: str) -> Commits | Non
 
 def export(revision: Revision, folder: Path) -> None:
     """Write the project's source at that revision to ``folder``."""
-    archive = subprocess.run(
-        ("git", "archive", "--format=tar", revision.tree),
+    archive = ("git", "archive", "--format=tar", revision.tree)
+    with subprocess.Popen(
+        archive,
         cwd=revision.repository,
         env={**os.environ, **revision.variables},
-        capture_output=True,
-        check=True,
-    ).stdout
-    # The program, because the tarfile module of Debian 12 has no filter against odd members.
-    subprocess.run(("tar", "-x", "-C", folder), input=archive, check=True)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as git_archive:
+        # The program, because the tarfile module of Debian 12 has no filter against odd members.
+        subprocess.run(("tar", "-x", "-C", folder), stdin=git_archive.stdout, check=True)
+    if git_archive.returncode != 0:
+        raise subprocess.CalledProcessError(git_archive.returncode, archive)
 
 
 def git(root: Path, *args: str, **variables: str) -> subprocess.CompletedProcess[str]:

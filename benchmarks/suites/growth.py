@@ -90,8 +90,9 @@ class Grown:
         must(self._site.invoke("deploy", env=GROWN))
         ground.note(f"{KEPT} kept releases")
         for _ in range(KEPT):
+            # Kept are those that were live.
             self._repository.change(new_line())
-            must(self._site.invoke("push", env=GROWN))
+            must(self._site.invoke("deploy", env=GROWN))
 
     def one_line(self) -> Figures:
         self._repository.change(new_line())

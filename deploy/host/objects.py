@@ -15,7 +15,7 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -139,17 +139,19 @@ def link_tree(store: Path, tree: Tree, target: Path) -> None:
     Raises:
         Refused: a path would leave the folder.
     """
-    made: set[Path] = set()
+    made: set[str] = set()
+    # Ten thousand times in a large project: no place for Path.
+    kept, base = str(store), str(target)
     for path, name in sorted(tree.items()):
         _check_path(path)
-        folder = (target / path).parent
+        folder = path.rpartition("/")[0]
         if folder not in made:
-            folder.mkdir(parents=True, exist_ok=True)
+            Path(base, folder).mkdir(parents=True, exist_ok=True)
             made.add(folder)
-        link(object_path(store, name), target / path)
+        link(f"{kept}/{name[:2]}/{name}", f"{base}/{path}")
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: Path | str, target: Path | str) -> None:
     """Hard link, or copy where the file system's limit of links is reached."""
     try:
         os.link(source, target)
@@ -157,6 +159,15 @@ def link(source: Path, target: Path) -> None:
         if error.errno != errno.EMLINK:
             raise
         shutil.copy2(source, target)
+
+
+def below(folder: Path | str, inside: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Everything below a folder with its path in there; what a link leads to is not gone into."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            yield f"{inside}{entry.name}", entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from below(entry.path, f"{inside}{entry.name}/")
 
 
 def differing(tree: Tree, folder: Path) -> list[str]:

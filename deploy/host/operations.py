@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deploy.host import assets, audit, objects, plan, pushing
+from deploy.host import assets, audit, objects, plan, project_files, pushing
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.events import phase
@@ -137,9 +137,14 @@ def missing_bytes(manifest: Mapping[str, Any], names: Iterable[str]) -> int:
 
 
 def read_manifest(layout: Layout, wire: Wire, size: int) -> dict[str, Any]:
-    """An artifact's manifest, whose ``size`` compressed bytes come next on the wire."""
+    """An artifact's manifest, whose ``size`` compressed bytes come next on the wire.
+
+    Raises:
+        Refused: it differs from what is not there any more.
+    """
     data = b""
     while len(data) < size:
         data += wire.read(size - len(data))
     manifest = json.loads(zlib.decompress(data))
-    return {**manifest, "venv": pushing.packages_told(layout, manifest)}
+    files = project_files.told(layout, manifest)
+    return {**manifest, **files, "venv": pushing.packages_told(layout, manifest)}

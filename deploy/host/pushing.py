@@ -229,12 +229,11 @@ def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path
 def _write_manifest(folder: Path, known: Mapping[str, str]) -> None:
     """List every file with its digest, those made here (bytecode, scripts) too, and every link."""
     files, links = dict(known), {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        if path.is_symlink():
-            links[name] = str(path.readlink())
-        elif name not in files and path.is_file():
-            files[name] = objects.digest(path)
+    for name, entry in objects.below(folder):
+        if entry.is_symlink():
+            links[name] = str(Path(entry.path).readlink())
+        elif name not in files and entry.is_file():
+            files[name] = objects.digest(Path(entry.path))
     (folder / MANIFEST).write_text(json.dumps({"files": files, "links": links}))
 
 

@@ -8,7 +8,15 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.host import assets, audit, certificates, maintenance, pushing, restoring
+from deploy.host import (
+    assets,
+    audit,
+    certificates,
+    maintenance,
+    project_files,
+    pushing,
+    restoring,
+)
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import Refused
@@ -64,6 +72,7 @@ def facts(ctx: Context) -> dict[str, Any]:
         "config": ctx.units.config(),
         "locks": pushing.whole_venvs(ctx.layout),
         "listing": assets.whole(ctx.layout),
+        "files": project_files.name(ctx.layout),
         "now": datetime.now(UTC).timestamp(),
         "certificate": certificates.shown(ctx.site.domain),
         "maintenance": maintenance.facts(ctx.layout),

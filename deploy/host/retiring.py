@@ -103,7 +103,8 @@ def remove(ctx: Context, release: Release) -> None:
     ctx.units.forget(release.id)
     # Unsealed first: a release that is half removed must not look like one.
     (layout.release(release.id) / "release.json").unlink()
-    shutil.rmtree(layout.release(release.id))
+    # The program takes a third of the time of shutil.
+    subprocess.run(("rm", "-rf", "--", layout.release(release.id)), check=True)
     audit.append(layout, audit.PRUNED, release.id, who=ctx.who)
 
 

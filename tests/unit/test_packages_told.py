@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy.artifact import TREE, Artifact
+from deploy.artifact import PACKAGES, TREE, Artifact
 from deploy.host import objects, pushing
 from deploy.host.context import Context
 from deploy.revision import Revision
@@ -32,12 +32,12 @@ def artifact(kept: Path, told: dict[str, Any]) -> Artifact:
 
 
 def keep(kept: Path, lock: str, tree: dict[str, str]) -> None:
-    (kept / lock).mkdir()
-    (kept / lock / TREE).write_text(json.dumps(tree))
+    (kept / PACKAGES / lock).mkdir(parents=True)
+    (kept / PACKAGES / lock / TREE).write_text(json.dumps(tree))
 
 
 def said(built: Artifact, locks: Sequence[str]) -> dict[str, Any]:
-    facts = {"locks": locks, "listing": ""}
+    facts = {"locks": locks, "listing": "", "files": ""}
     return dict(json.loads(zlib.decompress(built.compressed_manifest(facts))))
 
 
