@@ -25,9 +25,15 @@ def joined(manifest: Mapping[str, Any]) -> Tree:
 
 
 def name(layout: Layout) -> str:
-    """What names the live release's files here and on the controller; "" without one."""
+    """What names the live release's files here and on the controller.
+
+    "" without one, or where it cannot be read what it was made of: then all are told.
+    """
     current = current_id(layout)
-    return assets.name(_of_release(layout, current)) if current else ""
+    try:
+        return assets.name(_of_release(layout, current)) if current else ""
+    except (OSError, ValueError, KeyError):
+        return ""
 
 
 def differing(whole: Tree, base: Tree) -> dict[str, str | None]:

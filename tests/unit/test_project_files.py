@@ -9,6 +9,7 @@ import pytest
 
 from deploy.artifact import FILES, TREE, Artifact
 from deploy.host import project_files, pushing
+from deploy.host.assets import MANIFEST
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from tests.unit.test_assets import live
@@ -73,3 +74,10 @@ def test_what_differs_from_a_release_that_is_live_no_more_is_refused(
     live(ctx, pushing.assemble(ctx, other, "ada@desk").id)
     with pytest.raises(Refused, match="Another release went live meanwhile"):
         project_files.told(ctx.layout, said)
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_damaged_manifest_makes_them_unknown(ctx: Context) -> None:
+    listed = ctx.layout.current.resolve() / MANIFEST
+    listed.write_text(listed.read_text()[:-40])
+    assert project_files.name(ctx.layout) == ""
