@@ -204,13 +204,19 @@ def test_its_network_settings_are_its_own(droplet: Droplet) -> None:
     assert setting.read_text() == before
 
 
+def ask_systemd(droplet: Droplet, verb: str) -> str:
+    """What systemctl said. It asks logind, which may not be there yet when sshd answers."""
+    droplet.run("systemctl is-system-running --wait", warn=True)
+    return droplet.run(f"systemctl {verb}", warn=True).stderr.strip()
+
+
 def test_reboot_comes_back(droplet: Droplet) -> None:
     boot = droplet.run("journalctl --list-boots --no-pager | wc -l").stdout
     droplets.reboot(droplet.name)
     assert droplet.state.state == "running"
     assert droplet.run("journalctl --list-boots --no-pager | wc -l").stdout != boot
-    droplet.run("systemctl reboot", warn=True)
-    wait_for(lambda: droplet.state.boots > 2 and answers(droplet), 60, "its own reboot")
+    said = ask_systemd(droplet, "reboot")
+    wait_for(lambda: droplet.state.boots > 2 and answers(droplet), 60, f"its own reboot ({said})")
 
 
 def test_a_power_cut_keeps_the_disk(droplet: Droplet) -> None:
@@ -222,8 +228,8 @@ def test_a_power_cut_keeps_the_disk(droplet: Droplet) -> None:
 
 
 def test_a_droplet_that_switched_itself_off_is_started_again(droplet: Droplet) -> None:
-    droplet.run("systemctl poweroff", warn=True)
-    wait_for(lambda: droplet.state.state == "off", 60, "its power off")
+    said = ask_systemd(droplet, "poweroff")
+    wait_for(lambda: droplet.state.state == "off", 60, f"its power off ({said})")
     droplets.up(droplet.name)
     assert answers(droplet)
 
