@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,6 +68,11 @@ def verdicts(benchmark: Benchmark, result: Result) -> list[Verdict]:
     return [target.judge(result.medians) for target in benchmark.targets]
 
 
+def anchor(title: str) -> str:
+    """Where a heading's link leads to, as GitHub makes it."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
 def _overview(benchmarks: Sequence[tuple[Benchmark, Result]]) -> Iterator[str]:
     yield "| benchmark | Slipway | others | targets |"
     yield "|---|---|---|---|"
@@ -76,12 +82,11 @@ def _overview(benchmarks: Sequence[tuple[Benchmark, Result]]) -> Iterator[str]:
         ours = known.pop(OURS, {}).get(measure.name)
         shown = [f"{name} {measure.show(found[measure.name])}" for name, found in known.items()]
         judged = [verdict.met for verdict in verdicts(benchmark, result)]
-        anchor = benchmark.title.lower().replace(",", "").replace(":", "").replace(" ", "-")
         yield (
             "| "
             + " | ".join(
                 [
-                    f"[{benchmark.title}](#{anchor})",
+                    f"[{benchmark.title}](#{anchor(benchmark.title)})",
                     "" if ours is None else f"**{measure.show(ours)}** {measure.unit}",
                     ", ".join(shown),
                     f"{judged.count(True)} of {len(judged)} met" if judged else "",

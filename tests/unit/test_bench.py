@@ -202,6 +202,10 @@ def test_the_page_of_this_tree_is_what_its_results_say() -> None:
         assert picture.read_text() == pictures.draw(one, found)
 
 
+def test_a_link_leads_to_the_heading_as_github_names_it() -> None:
+    assert page.anchor("site.yml, nothing to do") == "siteyml-nothing-to-do"
+
+
 def test_every_result_belongs_to_a_benchmark() -> None:
     known = {one.name for one in BENCHMARKS}
     assert {path.stem for path in results.FOLDER.glob("*.json")} <= known
