@@ -19,7 +19,8 @@ from deploy.errors import Refused
 from deploy.host import project_files
 from deploy.host.assets import name as listing_name
 from deploy.host.changes import SBOM, packages_of
-from deploy.host.objects import CHUNK, below
+from deploy.host.objects import below
+from deploy.host.objects import digest as content_digest
 from deploy.kept import kept
 from deploy.revision import Revision
 
@@ -110,9 +111,8 @@ class Artifact:
             known = self.cache / PACKAGES / lock / TREE
             if known.exists():
                 tree: dict[str, str] = json.loads(known.read_text())
-                differing: dict[str, str | None] = dict.fromkeys(tree.keys() - whole.keys())
-                differing |= {path: name for path, name in whole.items() if tree.get(path) != name}
-                nearest = min(nearest, (lock, differing), key=lambda one: len(one[1]))
+                differs = project_files.differing(whole, tree)
+                nearest = min(nearest, (lock, differs), key=lambda one: len(one[1]))
         return nearest
 
     def pack(self, names: Iterable[str], folder: Path) -> Path:
@@ -240,12 +240,7 @@ def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:
 
 
 def _object(path: Path, blobs: dict[str, Path]) -> str:
-    hasher = hashlib.sha256()
-    # hashlib.file_digest fills a buffer for each file, which takes longer than most files do.
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            hasher.update(chunk)
-    name = hasher.hexdigest()
+    name = content_digest(path)
     if os.access(path, os.X_OK):
         name += "x"
     blobs.setdefault(name, path)

@@ -37,7 +37,7 @@ def name(layout: Layout) -> str:
 
 
 def differing(whole: Tree, base: Tree) -> dict[str, str | None]:
-    """What has to be told of the joined trees to one who knows ``base``; None is gone."""
+    """What has to be told of a tree to one who knows ``base``; a path that is gone has None."""
     gone: dict[str, str | None] = dict.fromkeys(base.keys() - whole.keys())
     return gone | {path: name for path, name in whole.items() if base.get(path) != name}
 
