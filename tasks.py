@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 
 from invoke.collection import Collection
 
@@ -9,68 +11,86 @@ from invoke.collection import Collection
 # of a second.
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
 
+CLI = "deploy.cli"
+# What a task is called, and its function. One that others are below is what their name alone means.
+TASKS = {
+    "new": f"{CLI}.new:new",
+    "build": f"{CLI}.release:build",
+    "push": f"{CLI}.release:push",
+    "collectstatic": f"{CLI}.release:collectstatic",
+    "migrate": f"{CLI}.release:migrate",
+    "migrate.rehearse": f"{CLI}.rehearse:rehearse",
+    "plan": f"{CLI}.plan:plan",
+    "deploy": f"{CLI}.release:deploy",
+    "switch": f"{CLI}.release:switch",
+    "rollback": f"{CLI}.release:rollback",
+    "releases": f"{CLI}.release:releases",
+    "verify": f"{CLI}.release:verify",
+    "manage": f"{CLI}.operate:manage",
+    "run": f"{CLI}.operate:run",
+    "shell": f"{CLI}.operate:shell",
+    "dbshell": f"{CLI}.operate:dbshell",
+    "logs": f"{CLI}.logs:logs",
+    "open": f"{CLI}.site:open_site",
+    "certs": f"{CLI}.site:certs",
+    "status": f"{CLI}.status:status",
+    "ps": f"{CLI}.ps:show",
+    "ps.restart": f"{CLI}.ps:restart",
+    "ps.scale": f"{CLI}.ps:scale",
+    "provision": f"{CLI}.host:provision",
+    "lock": f"{CLI}.host:lock",
+    "patch": f"{CLI}.patch:patch",
+    "maintenance.on": f"{CLI}.maintenance:on",
+    "maintenance.off": f"{CLI}.maintenance:off",
+    "config": f"{CLI}.config:show",
+    "config.set": f"{CLI}.config:set_",
+    "config.unset": f"{CLI}.config:unset",
+    "config.rotate": f"{CLI}.config:rotate",
+    "backup": f"{CLI}.backup:now",
+    "backup.verify": f"{CLI}.backup:verify",
+    "backup.list": f"{CLI}.backup:show",
+    "restore": f"{CLI}.backup:restore",
+    "rebuild": f"{CLI}.backup:rebuild",
+    "db": f"{CLI}.db:show",
+    "db.pull": f"{CLI}.db:pull",
+    "db.push": f"{CLI}.db:push",
+    "db.back": f"{CLI}.db:back",
+    "db.forget": f"{CLI}.db:forget",
+    "db.upgrade": f"{CLI}.db_upgrade:upgrade",
+    "audit": "audits.tasks:audit",
+    "doctor": "doctor.tasks:doctor",
+    "bench": "benchmarks.tasks:bench",
+    "lab.up": "lab.tasks:up",
+    "lab.down": "lab.tasks:down",
+    "lab.list": "lab.tasks:list_",
+    "lab.ssh": "lab.tasks:ssh",
+    "lab.reboot": "lab.tasks:reboot",
+}
 
-from audits.tasks import audit
-from benchmarks.tasks import bench
-from deploy.cli import (
-    backup,
-    config,
-    db,
-    db_upgrade,
-    host,
-    logs,
-    maintenance,
-    new,
-    operate,
-    patch,
-    plan,
-    ps,
-    rehearse,
-    release,
-    site,
-    status,
-)
-from doctor.tasks import doctor
-from lab import tasks as lab
 
-namespace = Collection(
-    new.new,
-    release.build,
-    release.push,
-    release.collectstatic,
-    plan.plan,
-    release.deploy,
-    release.switch,
-    release.rollback,
-    release.releases,
-    release.verify,
-    operate.manage,
-    operate.run,
-    operate.shell,
-    operate.dbshell,
-    logs.logs,
-    site.open_site,
-    site.certs,
-    status.status,
-    host.provision,
-    host.lock,
-    patch.patch,
-    backup.restore,
-    backup.rebuild,
-    audit,
-    doctor,
-    bench,
-)
-namespace.add_collection(Collection("backup", backup.verify))
-namespace.collections["backup"].add_task(backup.now, default=True)
-namespace.collections["backup"].add_task(backup.show, name="list")
-namespace.add_collection(Collection("config", config.set_, config.unset, config.rotate))
-namespace.collections["config"].add_task(config.show, default=True)
-namespace.add_collection(Collection("db", db.pull, db.push, db.back, db.forget, db_upgrade.upgrade))
-namespace.collections["db"].add_task(db.show, default=True)
-namespace.add_collection(Collection("maintenance", maintenance.on, maintenance.off))
-namespace.add_collection(Collection("migrate", rehearse.rehearse))
-namespace.collections["migrate"].add_task(release.migrate, default=True)
-namespace.add_collection(Collection("ps", ps.restart, ps.scale))
-namespace.collections["ps"].add_task(ps.show, default=True)
-namespace.add_collection(Collection.from_module(lab, name="lab"))
+def asked(words: list[str]) -> Mapping[str, str]:
+    """The one task that was typed, which then need not wait for what the others import; or all."""
+    named = [word for word in words if word in TASKS]
+    if len(named) == 1 and words[0] == named[0]:
+        return {named[0]: TASKS[named[0]]}
+    return TASKS
+
+
+def compose(tasks: Mapping[str, str]) -> Collection:
+    """The collection of these tasks, with one of its own for each name that others are below."""
+    whole = Collection()
+    above = {name.partition(".")[0] for name in TASKS if "." in name}
+    for name, where in tasks.items():
+        module, _, function = where.partition(":")
+        body = getattr(import_module(module), function)
+        first, _, second = name.partition(".")
+        if first not in above:
+            whole.add_task(body, name=name)
+            continue
+        if first not in whole.collections:
+            whole.add_collection(Collection(first))
+        whole.collections[first].add_task(body, name=second or None, default=not second)
+    return whole
+
+
+namespace = compose(asked(sys.argv[1:]))

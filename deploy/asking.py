@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy import config_vars, facts_file
+from deploy import facts_file
 from deploy.errors import Refused
 from deploy.target import Target
 
@@ -107,6 +107,11 @@ def config_vars_of(root: Path, target: Target) -> tuple[dict[str, str], tuple[st
     Expressions are left out: Ansible would have to render them.
     """
     path = facts_file.file_of(root, Path(target.inventory).stem)
-    listed = config_vars.listed(path) if path.is_file() else {}
+    if not path.is_file():
+        return {}, ()
+    # Here, because the library that keeps YAML's comments takes its time.
+    from deploy import config_vars
+
+    listed = config_vars.listed(path)
     plain = {name: value.text or "" for name, value in listed.items() if value.kind == "value"}
     return plain, tuple(name for name, value in listed.items() if value.kind == "secret")

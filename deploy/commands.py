@@ -58,7 +58,11 @@ def database(target: Target, verb: str, *names: str) -> tuple[str, ...]:
 
 
 def ssh(
-    target: Target, argv: Sequence[str], terminal: bool = False, user: str = ""
+    target: Target,
+    argv: Sequence[str],
+    terminal: bool = False,
+    user: str = "",
+    more: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """argv on the controller that runs a command on the droplet with OpenSSH's client.
 
@@ -67,6 +71,7 @@ def ssh(
     Args:
         terminal: give the command a terminal there.
         user: who logs in; "" for who deploys.
+        more: further options, as ssh_config(5) has them.
     """
     options = ["StrictHostKeyChecking=yes", "PreferredAuthentications=publickey", "LogLevel=ERROR"]
     if target.known_hosts:
@@ -75,6 +80,6 @@ def ssh(
         options += [f"IdentityFile={Path(target.identity_file).expanduser()}", "IdentitiesOnly=yes"]
     return (
         *("ssh", "-tt" if terminal else "-T", "-p", str(target.port)),
-        *(f"-o{option}" for option in options),
+        *(f"-o{option}" for option in (*options, *more)),
         *(f"{user or target.user}@{target.host}", "--", shlex.join(argv)),
     )

@@ -135,7 +135,8 @@ class Console:
 
 
 def _terminal(stderr: bool) -> Terminal:
-    terminal = Terminal(stderr=stderr, highlight=False)
+    # Emoji: a commit's ":sparkles:" is shown as it was typed.
+    terminal = Terminal(stderr=stderr, highlight=False, emoji=False)
     if not terminal.is_terminal:
         terminal.width = UNBOUNDED
     return terminal

@@ -11,6 +11,7 @@ from typing import Any
 
 from deploy.console import Console
 from deploy.errors import Refused
+from deploy.multiplexed import connected
 from deploy.planfile import Plan
 from deploy.session import Session, Start, who
 from deploy.sources import Source
@@ -18,13 +19,6 @@ from deploy.target import Target
 
 # More would put releases in the wrong order for people, and break TLS (RELIABILITY: local clock).
 CLOCK_SECONDS = 60
-
-
-def _by_ssh(target: Target) -> AbstractContextManager[Start]:
-    # Here, because Fabric takes a third of a second to import, and a build may go on.
-    from deploy.runner import connected
-
-    return connected(target)
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Request:
     plan: Plan | None = None
     source: Source | None = None
     who: str = field(default_factory=who)
-    connect: Callable[[Target], AbstractContextManager[Start]] = _by_ssh
+    connect: Callable[[Target], AbstractContextManager[Start]] = connected
     ahead: bool = True
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from deploy import commands
+from deploy import commands, multiplexed
 from deploy.changes import commits
 from deploy.console import Console
 from deploy.conversation import Request, conversation
@@ -94,9 +94,8 @@ def attach(
     """
     with conversation(request, console, lock=False) as (session, _):
         chosen = session.call("release", {"name": release or None})
-    from deploy.runner import attach as run
-
-    return run(request.target, commands.manage(request.target, chosen["id"], words, program))
+    argv = commands.manage(request.target, chosen["id"], words, program)
+    return multiplexed.attach(request.target, argv)
 
 
 def live(request: Request, console: Console) -> dict[str, Any]:

@@ -1,11 +1,9 @@
-"""The ssh connection to a droplet."""
+"""A connection by Fabric, which says what is wrong where there is none."""
 
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import fabric
 import paramiko
 from paramiko.ssh_exception import NoValidConnectionsError
 
-from deploy import commands
 from deploy.errors import Refused
 from deploy.session import CHUNK, SILENCE_SECONDS, Start
 from deploy.target import Target
@@ -23,15 +20,6 @@ from deploy.target import Target
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 CONNECT_SECONDS = 10
 KEEPALIVE_SECONDS = 5
-
-
-def attach(target: Target, argv: Sequence[str]) -> int:
-    """Run a command on the droplet with this terminal, and return its exit code.
-
-    Without a terminal at both ends its input and output are pipes, byte for byte.
-    """
-    terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    return subprocess.run(commands.ssh(target, argv, terminal)).returncode
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from deploy import conversation, newcomer, updates
 from deploy.artifact import Platform
 from deploy.console import Console, size
 from deploy.errors import SlipwayError
+from deploy.multiplexed import connected
 from deploy.session import Session, who
 from deploy.target import Target
 from deploy.updates import Updates
@@ -100,8 +101,6 @@ def look(root: Path, target: Target, with_drift: bool, console: Console) -> Seen
 
 
 def _told(target: Target, console: Console) -> tuple[dict[str, Any], dict[str, Any]]:
-    from deploy.runner import connected
-
     with (
         connected(target) as start,
         Session(target, start, who(), console.event) as session,

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from deploy import planning, questions, stages
+from deploy import questions, stages
 from deploy.changes import details, in_short, listed, row
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console, size
@@ -112,11 +112,13 @@ def deploy(
         stop_before=stop_before,
         allow_breaking=allow_breaking,
     )
-    done = (
-        planning.deploy(request, Path(plan_file), console)
-        if plan_file
-        else stages.deploy(request, console)
-    )
+    if plan_file:
+        # Here, because no other deploy should wait for what a plan needs.
+        from deploy import planning
+
+        done = planning.deploy(request, Path(plan_file), console)
+    else:
+        done = stages.deploy(request, console)
     console.summary()
     console.result(stages.outcome(done), {**done, "phases": console.times()})
 

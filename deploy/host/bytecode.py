@@ -9,7 +9,6 @@ import compileall
 import py_compile
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
@@ -62,5 +61,8 @@ def _compile_all(sources: Iterable[str]) -> None:
         for source in listed:
             _compile(source)
     else:
+        # Here, because each command would wait for it, and few compile anything.
+        from concurrent.futures import ProcessPoolExecutor
+
         with ProcessPoolExecutor() as pool:
             list(pool.map(_compile, listed, chunksize=FEW))

@@ -11,7 +11,7 @@ from deploy.host.events import Phase, phase
 from deploy.host.plan import staged
 from deploy.host.pushing import remove_unsealed
 from deploy.host.release import current_id, read
-from deploy.host.retiring import stop_strays, warm
+from deploy.host.retiring import retire, strays, warm
 from deploy.host.switching import point
 
 
@@ -29,11 +29,13 @@ def recover(ctx: Context) -> None:
         _judge(ctx)
     current = current_id(layout)
     keep = {current} | warm(ctx, current) if current else set()
-    strays = stop_strays(ctx, keep | staged(audit.fold(audit.read(layout))))
+    left = strays(ctx, keep | staged(audit.fold(audit.read(layout))))
+    for release in left:
+        retire(ctx, release)
     half = remove_unsealed(ctx)
-    if strays or half:
+    if left or half:
         with phase(ctx.reporter, "recover") as recovering:
-            for release in strays:
+            for release in left:
                 recovering.note(f"stopped {release}, left running by an interrupted run")
             for release in half:
                 recovering.note(f"removed {release}, left half-made by an interrupted run")

@@ -49,10 +49,11 @@ def queue_length(path: str) -> int:
 def retire(ctx: Context, release: str) -> None:
     """Drain and stop an instance that visitors are not sent to any more.
 
-    Requests in flight are finished: Gunicorn stops accepting and ends its workers gracefully.
+    Requests in flight are finished: Gunicorn stops accepting and ends its workers gracefully. That
+    is left to systemd, which also knows how long it may take.
     """
     drain(ctx.layout, release, ctx.site.drain_seconds)
-    ctx.units.stop(release, seconds=ctx.site.drain_seconds + 60)
+    ctx.units.retire(release)
 
 
 def warm(ctx: Context, live: str) -> set[str]:
@@ -66,12 +67,10 @@ def warm(ctx: Context, live: str) -> set[str]:
         return set()
 
 
-def stop_strays(ctx: Context, keep: set[str]) -> list[str]:
-    """Retire instances that a killed run left behind; returns their ids."""
-    strays = [release for release in ctx.units.loaded() if release not in keep]
-    for release in strays:
-        retire(ctx, release)
-    return strays
+def strays(ctx: Context, keep: set[str]) -> list[str]:
+    """Ids of the instances that run beside those to keep, and have not been told to stop."""
+    loaded = ctx.units.loaded().items()
+    return [name for name, state in loaded if name not in keep and state != "deactivating"]
 
 
 def prune(ctx: Context, note: Callable[[str], None]) -> tuple[Release, ...]:

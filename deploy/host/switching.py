@@ -14,7 +14,7 @@ from deploy.host.errors import BackedOut, Refused, SlipwayError
 from deploy.host.events import Phase, phase
 from deploy.host.layout import Layout
 from deploy.host.release import Release, current_id
-from deploy.host.retiring import retire, stop_strays, warm
+from deploy.host.retiring import retire, strays, warm
 
 
 def point(layout: Layout, release: str) -> None:
@@ -138,9 +138,11 @@ def _switch_processes(ctx: Context, release: str, watch: bool = False) -> str | 
 
 def _retire_others(ctx: Context, release: Release) -> None:
     keep = {release.id} | warm(ctx, release.id)
-    if set(ctx.units.loaded()) - keep:
+    leaving = strays(ctx, keep)
+    if leaving:
         with phase(ctx.reporter, "retire"):
-            stop_strays(ctx, keep)
+            for one in leaving:
+                retire(ctx, one)
 
 
 def _abandon(ctx: Context, release: Release, error: Exception) -> SlipwayError:

@@ -54,6 +54,13 @@ class Units:
     def stop(self, release: str, seconds: float = HELPER_SECONDS) -> None:
         self._call("stop", release, seconds=seconds)
 
+    def retire(self, release: str) -> None:
+        """Have it stopped; what it is at, systemd lets it finish, and nobody waits for that."""
+        done = self._call("retire", release, check=False)
+        if done.returncode != 0:
+            # It may be of an older playbook; or this says why.
+            self.stop(release)
+
     def run_processes(self, release: str) -> str | None:
         """Run the workers and schedulers of this release and of no other.
 
@@ -117,10 +124,10 @@ class Units:
     def forget(self, release: str) -> None:
         self._call("forget", release)
 
-    def loaded(self) -> list[str]:
-        """Ids of the instances whose socket or service is there in any state but inactive."""
+    def loaded(self) -> dict[str, str]:
+        """The state of each instance whose socket or service is there, but for inactive ones."""
         lines = self._call("list").stdout.splitlines()
-        return sorted({line.split()[0] for line in lines if line.strip()})
+        return dict(line.split(" ", 1) for line in lines)
 
     def _call(
         self, *args: str, seconds: float = HELPER_SECONDS, check: bool = True

@@ -57,8 +57,8 @@ def test_exactly_the_modules_that_a_push_needs_go_there(program: Path) -> None:
     # A controller that comes to the droplet finds its own release tool there.
     assert digest == tool().digest
     needed = {name.removeprefix("deploy.") for name in imported if "host" not in name}
-    # It runs inside the project, and is only read.
-    needed |= {"__init__", "in_project"}
+    # One runs inside the project, and is only read; the other is imported once it is needed.
+    needed |= {"__init__", "in_project", "config_vars"}
     assert set(role("__git_push_modules")) == needed
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from invoke.collection import Collection
 
-from tasks import namespace
+from tasks import TASKS, asked, compose, namespace
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +17,26 @@ ROOT = Path(__file__).parents[2]
 def invoke(*args: str) -> "subprocess.CompletedProcess[str]":
     argv = (str(Path(sys.executable).with_name("invoke")), *args)
     return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["deploy"], ["deploy", "--env", "staging"], ["config.set", "DEBUG=1"], ["backup", "--help"]],
+    ids=" ".join,
+)
+def test_a_task_that_is_typed_alone_is_all_that_is_imported(words: list[str]) -> None:
+    assert list(asked(words)) == words[:1]
+    alone = compose(asked(words))
+    assert alone[words[0]] == namespace[words[0]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--list"], ["--help", "deploy"], ["deploy", "status"], ["--complete", "--", "deploy"]],
+    ids=" ".join,
+)
+def test_everything_is_there_for_who_types_something_else(words: list[str]) -> None:
+    assert asked(words) == TASKS
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ class Versions(Bound):
     def config_changes(self, old: str, new: str) -> list[tuple[str, str]] | None:
         return self.told
 
-    def loaded(self) -> list[str]:
-        return []
+    def loaded(self) -> dict[str, str]:
+        return {}
 
 
 @pytest.fixture

@@ -39,13 +39,15 @@ class Fleet(Units):
         super().__init__(SITE)
         self.running = set(running)
         self.broken = broken
+        self.leaving: set[str] = set()
         self.with_processes: list[str] = []
 
     def state(self, release: str) -> UnitState:
         return UP if release in self.running else DOWN
 
-    def loaded(self) -> list[str]:
-        return sorted(self.running)
+    def loaded(self) -> dict[str, str]:
+        leaving = dict.fromkeys(self.leaving, "deactivating")
+        return {**dict.fromkeys(self.running, "active"), **leaving}
 
     def start(self, release: str, seconds: float) -> str | None:
         if release in self.broken:
@@ -55,6 +57,9 @@ class Fleet(Units):
 
     def stop(self, release: str, seconds: float = 0) -> None:
         self.running.discard(release)
+
+    def retire(self, release: str) -> None:
+        self.stop(release)
 
     def run_processes(self, release: str) -> str | None:
         self.with_processes.append(release)
@@ -167,3 +172,15 @@ def test_a_staged_release_waits_on_and_half_releases_and_strays_go(room: Path) -
         assert sorted(p.name for p in ctx.layout.releases.iterdir()) == [BEFORE.id, RELEASE.id]
         assert not (ctx.layout.root / ".current").is_symlink()
     assert fleet.running == {RELEASE.id, staged.id}
+
+
+def test_one_that_is_being_stopped_is_nothing_to_recover_from(
+    room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = Fleet(RELEASE.id)
+    fleet.leaving = {BEFORE.id}
+    retired: list[str] = []
+    monkeypatch.setattr(fleet, "retire", retired.append)
+    with interrupted(room, fleet, {}, audit.PUSHED, audit.SWITCHED, audit.LIVE) as ctx:
+        recover(ctx)
+    assert retired == []

@@ -1,0 +1,99 @@
+"""The way to a droplet: an ssh connection that stays open from one command to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from deploy import commands
+from deploy.pipe import Process
+from deploy.session import Channel, Start
+from deploy.target import Target
+
+# From one try to the next of whoever works on a site.
+KEPT_SECONDS = 300
+CONNECT_SECONDS = 5
+# Until a shell has said its first word, over a connection that may be dead by now.
+WORD_SECONDS = 10
+# Together the silence that a conversation bears: deploy.session.SILENCE_SECONDS.
+ALIVE_SECONDS, ALIVE_COUNT = 5, 6
+
+
+@contextmanager
+def connected(target: Target) -> Iterator[Start]:
+    """Starts commands on a droplet, each with a channel of its own.
+
+    Starting one raises Refused: not reachable, a host key that is unknown or changed, or no way in.
+    """
+    with ExitStack() as stack:
+        fabric: list[Start] = []
+
+        def start(line: str) -> Channel:
+            process = None if fabric else _multiplexed(target, line)
+            if process:
+                return process
+            if not fabric:
+                # Here, because Fabric takes a third of a second to import.
+                from deploy import runner
+
+                fabric.append(stack.enter_context(runner.connected(target)))
+            return fabric[0](line)
+
+        yield start
+
+
+def attach(target: Target, argv: Sequence[str]) -> int:
+    """Run a command on the droplet with this terminal, and return its exit code.
+
+    Without a terminal at both ends its input and output are pipes, byte for byte.
+    """
+    terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return subprocess.run(commands.ssh(target, argv, terminal, more=[_at(target)])).returncode
+
+
+def _multiplexed(target: Target, line: str) -> Process | None:
+    """Run a line of shell over the connection that is kept, which is made if there is none.
+
+    Returns:
+        None when OpenSSH finds no way in, whatever the reason; nothing has begun then.
+    """
+    options = (
+        *("BatchMode=yes", "ControlMaster=auto", f"ControlPersist={KEPT_SECONDS}"),
+        f"ConnectTimeout={CONNECT_SECONDS}",
+        *(f"ServerAliveInterval={ALIVE_SECONDS}", f"ServerAliveCountMax={ALIVE_COUNT}"),
+        _at(target),
+    )
+    try:
+        # The empty line says that somebody is there.
+        process = Process(commands.ssh(target, ("/bin/sh", "-c", f"echo; {line}"), more=options))
+    except OSError:
+        return None
+    try:
+        if process.first(WORD_SECONDS) == b"\n":
+            return process
+    except TimeoutError:
+        # Others may still be talking over it: it only takes nobody new.
+        program, *words = commands.ssh(target, (), more=[_at(target)])
+        subprocess.run((program, "-Ostop", *words), capture_output=True)
+    process.end_now()
+    return None
+
+
+def _at(target: Target) -> str:
+    """The option that says where the kept connection of a target listens.
+
+    Whoever changes known_hosts, or the key to log in with, means another connection.
+    """
+    known_hosts = Path(target.known_hosts or "~/.ssh/known_hosts").expanduser()
+    means = [target.user, target.host, str(target.port), target.identity_file]
+    digest = hashlib.sha256("\0".join(means).encode())
+    if known_hosts.exists():
+        digest.update(known_hosts.read_bytes())
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or "~/.ssh").expanduser()
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return f"ControlPath={folder}/slipway-{digest.hexdigest()[:16]}"
