@@ -15,6 +15,8 @@ from pathlib import Path
 KEPT_BUILDS = 5
 # Says of a folder that cannot be renamed into place that all of it is there.
 WHOLE = ".whole"
+LEAVING = ".leaving."
+REMOVE = 'rm -rf -- "$@" >/dev/null 2>&1 </dev/null &'
 
 
 def kept(path: Path, make: Callable[[Path], None], movable: bool = True) -> Path:
@@ -66,14 +68,16 @@ def _use(path: Path) -> None:
 
 
 def _forget_old(folder: Path) -> None:
-    """Keep the builds used last."""
-    kept = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
-    old = []
-    for path in kept[:-KEPT_BUILDS]:
+    """Keep the builds used last; nobody waits for the others to be gone."""
+    found = {path for path in folder.iterdir() if path.is_dir()}
+    # Also those that a removal before this one was kept from.
+    leaving = {path for path in found if path.name.startswith(LEAVING)}
+    builds = sorted(found - leaving, key=lambda path: path.stat().st_mtime)
+    for path in builds[:-KEPT_BUILDS]:
         # Half a folder under its own name would be taken for a whole one. Another build may have
         # removed it.
         with suppress(FileNotFoundError):
-            old.append(path.rename(path.with_name(f".{path.name}.{os.getpid()}")))
-    if old:
-        # The program takes a third of the time of shutil, and some have ten thousand files.
-        subprocess.run(("rm", "-rf", "--", *old), check=True)
+            leaving.add(path.rename(path.with_name(f"{LEAVING}{path.name}.{time.time_ns()}")))
+    if leaving:
+        # Some have ten thousand files. The program takes a third of the time of shutil.
+        subprocess.run(("/bin/sh", "-c", REMOVE, "rm", *leaving), check=True)

@@ -192,7 +192,25 @@ def test_two_sites_that_are_built_at_once_make_a_folder_once(tmp_path: Path) -> 
 def test_only_the_builds_used_last_are_kept(tmp_path: Path) -> None:
     for number in [*range(kept.KEPT_BUILDS), 0, 9]:
         kept.kept(tmp_path / str(number), lambda folder: None)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "2", "3", "4", "9"]
+    there = {"0", "2", "3", "4", "9"}
+    assert {p.name for p in tmp_path.iterdir() if not p.name.startswith(".")} == there
+    until_there_is(tmp_path, there)
+
+
+def test_what_a_removal_left_goes_with_the_next_and_takes_nobody_s_place(tmp_path: Path) -> None:
+    for number in range(kept.KEPT_BUILDS):
+        kept.kept(tmp_path / str(number), lambda folder: None)
+    (tmp_path / f"{kept.LEAVING}7.1" / "half").mkdir(parents=True)
+    kept.kept(tmp_path / "9", lambda folder: None)
+    until_there_is(tmp_path, {"1", "2", "3", "4", "9"})
+
+
+def until_there_is(folder: Path, names: set[str]) -> None:
+    """Nobody waits for a folder to be removed but this."""
+    deadline = time.monotonic() + 10
+    while {p.name for p in folder.iterdir()} != names:
+        assert time.monotonic() < deadline, list(folder.iterdir())
+        time.sleep(0.05)
 
 
 def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
