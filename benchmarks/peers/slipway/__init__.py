@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -63,6 +64,16 @@ class Slipway:
         if not self._shown():
             raise Failed(f"the site does not serve the change {self._line}")
         return figures
+
+    def deploy_anew(self, route: Route) -> Figures:
+        """With no connection that an earlier command kept open."""
+        with TemporaryDirectory() as folder:
+            variables = {**repository.offline(self._wheels), "XDG_RUNTIME_DIR": folder}
+            try:
+                return self.timed("deploy", route.name, variables)
+            finally:
+                for socket in Path(folder).iterdir():
+                    timed(("ssh", "-O", "exit", "-S", str(socket), route.host))
 
     def rollback(self, route: Route) -> Figures:
         figures = self._invoke("rollback", route)
