@@ -116,6 +116,6 @@ def test_a_request_of_the_old_instance_is_finished_and_not_waited_for(
     assert "recover" not in site.invoke("ps.restart", "web").output
     answer, _ = visitor.communicate(timeout=SECONDS * 3)
     assert " 200" in answer.splitlines()[0], answer
-    assert f"x-release: {old}" in answer.lower()
+    assert old in answer
     until(lambda: site.ask(f"ls /run/{APP}") == site.release(), 20)
     assert old not in site.ask(INSTANCES)
