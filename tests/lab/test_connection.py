@@ -97,7 +97,8 @@ def test_a_request_of_the_old_instance_is_finished_and_not_waited_for(
     done = site.invoke("deploy")
     assert done.code == 0, done
     old = site.release()
-    site.commit({WSGI: text}, "And one that does not")
+    # With a change of its own: of the same files nothing would be deployed again afterwards.
+    site.commit({WSGI: text, "app/CHANGES.txt": "quick\n"}, "And one that does not")
     visitor = subprocess.Popen(
         (
             *("curl", "--silent", "--include", "--max-time", str(SECONDS * 3)),
