@@ -16,7 +16,8 @@ LOGINS = "journalctl --unit ssh --grep 'Accepted publickey for deploy' --quiet |
 CONNECTIONS = "-u deploy -f sshd"
 INSTANCES = f"systemctl list-units --all --plain --no-legend '{APP}-web@*.service'"
 WSGI = f"app/{APP}/wsgi.py"
-SECONDS = 20
+# Less than the 30 s after which Gunicorn takes a worker for lost.
+SECONDS = 26
 SLOW_PAGE = f"""
 import time
 
