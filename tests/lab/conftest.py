@@ -64,6 +64,14 @@ def debian13(preparations: Preparations) -> Site:
     return working(preparations, "debian13")
 
 
+@pytest.fixture(scope="module")
+def site(debian13: Site) -> Site:
+    """The Debian 13 droplet with a release that is live."""
+    done = debian13.invoke("deploy")
+    assert done.code == 0, done
+    return debian13
+
+
 @pytest.fixture(scope="session")
 def debian12(preparations: Preparations) -> Site:
     """The provisioned Debian 12 droplet."""

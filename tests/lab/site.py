@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,6 +190,14 @@ class Site:
                 problem = str(error)
             time.sleep(0.5)
         raise AssertionError(f"{self.domain} did not answer within {seconds} s: {problem}")
+
+
+def until(check: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something to be so; fails when it is not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
 
 
 def clone_work_tree(target: Path) -> None:

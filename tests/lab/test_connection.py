@@ -2,13 +2,13 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from deploy.multiplexed import WORD_SECONDS
 from lab import paths
-from tests.lab.site import Site
+from tests.lab.site import Site, until
 
 APP = "locallibrary"
 LOGINS = "journalctl --unit ssh --grep 'Accepted publickey for deploy' --quiet | wc -l"
@@ -31,14 +31,6 @@ def application(environ, start_response):
 """
 
 
-@pytest.fixture(scope="module")
-def site(debian13: Site) -> Site:
-    """The droplet with a release that is live."""
-    done = debian13.invoke("deploy")
-    assert done.code == 0, done
-    return debian13
-
-
 @pytest.fixture
 def as_before(site: Site) -> Iterator[None]:
     """The clone's revision is put back after the test, and deployed."""
@@ -47,13 +39,6 @@ def as_before(site: Site) -> Iterator[None]:
     site.git("reset", "--quiet", "--hard", revision)
     done = site.invoke("deploy")
     assert done.code == 0, done
-
-
-def until(check: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
 
 
 def well(site: Site) -> float:

@@ -31,14 +31,6 @@ def application(environ, start_response):
 SLOW_START = "import time\n\ntime.sleep(8)\n"
 
 
-@pytest.fixture(scope="module")
-def site(debian13: Site) -> Site:
-    """The droplet with a first release."""
-    done = debian13.invoke("deploy")
-    assert done.code == 0, done
-    return debian13
-
-
 @pytest.fixture
 def as_before(site: Site) -> Iterator[None]:
     """The clone's revision is put back after the test."""

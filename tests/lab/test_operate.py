@@ -8,14 +8,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import pair
 from tests.lab.faults.visitors import Visitors, slowest
-from tests.lab.site import BIN, Done, Site, environment
+from tests.lab.site import BIN, Done, Site, environment, until
 from tests.lab.terminal import COLUMNS, CTRL_C, CTRL_D, ROWS, Terminal
 
 APP = "locallibrary"
@@ -23,14 +23,6 @@ COMMANDS_LEFT = f"systemctl list-units --plain --no-legend '{APP}-manage-*'"
 FOLLOWERS_LEFT = (
     "pgrep --full 'journalctl.*--follow|tail --follow|grep --line-buffered|[l]ibrary-unit follow'"
 )
-
-
-@pytest.fixture(scope="module")
-def site(debian13: Site) -> Site:
-    """The droplet with a release that is live."""
-    done = debian13.invoke("deploy")
-    assert done.code == 0, done
-    return debian13
 
 
 @pytest.fixture
@@ -51,13 +43,6 @@ def piped(site: Site, typed: str, *words: str) -> Done:
         timeout=120,
     )
     return Done(" ".join(words), done.returncode, done.stdout, done.stderr)
-
-
-def until(check: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
 
 
 def nothing_left(site: Site, command: str) -> None:
