@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from deploy.artifact import Artifact, Platform
-from deploy.build import build
 from deploy.revision import Revision
-from deploy.target import Target
+from deploy.target import Platform, Target
+
+if TYPE_CHECKING:
+    from deploy.artifact import Artifact
+
+# A thread that only computes gives way to the one that makes the connection after this time; 5 ms
+# is what Python has.
+SWITCH_SECONDS = 0.0005
 
 
 class Ahead:
@@ -31,6 +38,7 @@ class Ahead:
         self._notes: list[str] = []
         self._guess: Platform | None = None
         if begin and self._kept.exists():
+            sys.setswitchinterval(SWITCH_SECONDS)
             self._guess = Platform(**json.loads(self._kept.read_text()))
             self._artifact = ThreadPoolExecutor(1).submit(self._build, self._guess)
 
@@ -50,4 +58,7 @@ class Ahead:
         return artifact
 
     def _build(self, droplet: Platform) -> Artifact:
+        # Here, because the droplet can be asked meanwhile.
+        from deploy.build import build
+
         return build(self._root, self._revision, self._target, droplet, self._notes.append)

@@ -11,9 +11,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy.errors import Refused
 from deploy.host import project_files
@@ -23,6 +22,10 @@ from deploy.host.objects import below
 from deploy.host.objects import digest as content_digest
 from deploy.kept import kept
 from deploy.revision import Revision
+from deploy.target import Platform
+
+if TYPE_CHECKING:
+    from importlib.metadata import PackagePath
 
 COMPRESSED_SUFFIXES = (".css", ".js", ".mjs", ".svg", ".html", ".json", ".txt", ".xml", ".map")
 COMPRESSED_FROM_BYTES = 500
@@ -33,14 +36,6 @@ PACKAGES, FILES = "packages", "files"
 OTHER_TREES = ("assets", "judge", "sbom", "venv")
 # Reads migrations on the droplet, where the database is; it is no part of the project.
 JUDGE = ("django-migration-linter", "appdirs", "toml")
-
-
-@dataclass(frozen=True)
-class Platform:
-    """The droplet's Python ("3.13") and machine ("x86_64")."""
-
-    python: str
-    machine: str
 
 
 @dataclass(frozen=True)
@@ -198,8 +193,11 @@ def _list(tree: Mapping[str, str], folder: Path) -> None:
     (folder / TREE).write_text(json.dumps(tree))
 
 
-def _judge_files() -> list[metadata.PackagePath]:
+def _judge_files() -> list[PackagePath]:
     """django-migration-linter and what it needs beside Django, as they are installed here."""
+    # Here, because it is slow to import.
+    from importlib import metadata
+
     files = (file for name in JUDGE for file in metadata.distribution(name).files or ())
     return [file for file in files if file.suffix == ".py"]
 

@@ -18,7 +18,6 @@ from deploy.artifact import (
     PACKAGES,
     TREE,
     Artifact,
-    Platform,
     assemble,
     digest_of,
     names_of,
@@ -31,7 +30,7 @@ from deploy.kept import kept
 from deploy.packages import unpack, uv
 from deploy.revision import Revision, export
 from deploy.takeover import taken_over
-from deploy.target import Target
+from deploy.target import Platform, Target
 
 CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

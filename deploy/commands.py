@@ -19,7 +19,7 @@ def serve(target: Target, digest: str) -> str:
     folder = shlex.quote(str(PurePosixPath(target.root) / "tools" / digest))
     return (
         f"if [ -e {folder}/__main__.py ]; "
-        f"then exec /usr/bin/python3 -I {folder} {shlex.quote(target.app)} serve; "
+        f"then exec /usr/bin/python3 -IS {folder} {shlex.quote(target.app)} serve; "
         f"else echo {TOOL_MISSING}; fi"
     )
 

@@ -7,15 +7,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console as Terminal
 from rich.console import RenderableType
 from rich.markup import escape
-from rich.status import Status
-from rich.table import Table
 
 from deploy.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 UNBOUNDED = 500
 
@@ -87,16 +88,17 @@ class Console:
 
     def summary(self) -> None:
         """Phase, seconds, bytes sent."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("phase")
-        table.add_column("seconds", justify="right")
-        table.add_column("sent", justify="right")
+        total = time.monotonic() - self._started
+        rows = [("phase", "seconds", "sent")]
         for phase in self.phases:
             sent = size(phase.bytes) if phase.bytes else ""
-            table.add_row(phase.name, f"{phase.seconds:.2f}", sent)
-        total = time.monotonic() - self._started
-        table.add_row("in all", f"{total:.2f}", "", style="bold")
-        self.err.print(table)
+            rows.append((phase.name, f"{phase.seconds:.2f}", sent))
+        rows.append(("in all", f"{total:.2f}", ""))
+        # rich.table takes longer to import than to print this.
+        first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
+        for row in rows:
+            text = f"{row[0]:{first}}  {row[1]:>{second}}  {row[2]:>{third}}".rstrip()
+            self.err.print(text, style="bold" if row in (rows[0], rows[-1]) else "", markup=False)
 
     def result(self, text: RenderableType, facts: Any) -> None:
         """The outcome: a sentence for people, or the facts for scripts."""

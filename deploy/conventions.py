@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from deploy.errors import Refused
@@ -122,6 +121,9 @@ def python_problem(source: Path, project: str, python: str) -> str | None:
     folder = "" if project == "." else f"{project}/"
     required = _pyproject(source).get("project", {}).get("requires-python")
     if required:
+        # Here, because few projects say so.
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
         try:
             # Of the droplet's Python only the minor version counts: its patches come by themselves.
             if not SpecifierSet(required).contains(Version(f"{python}.99")):

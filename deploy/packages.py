@@ -11,8 +11,8 @@ from pathlib import Path
 
 import uv as uv_package
 
-from deploy.artifact import Platform
 from deploy.errors import Refused
+from deploy.target import Platform
 
 # The oldest glibc of the droplets we support is 2.36 (Debian 12); wheels are rarely built for
 # anything newer than this tag, which is Debian 10's.

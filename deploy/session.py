@@ -90,7 +90,7 @@ class Session:
     def open(
         self, command: str, lock: bool, wait: bool = False, recover: bool = True
     ) -> dict[str, Any]:
-        """Begin; returns the droplet's facts (reading.facts on the host side).
+        """Begin; returns the droplet's facts (reading.ahead on the host side).
 
         Args:
             command: what is going to be done, for the lock and the audit log.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,16 +15,23 @@ ENTRY = "import sys\n\nfrom deploy.host.main import main\n\nsys.exit(main(sys.ar
 
 @dataclass(frozen=True)
 class Tool:
-    """A gzipped tar of the release tool; the same code always has the same digest."""
+    """The release tool's files; the same code always has the same digest."""
 
     digest: str
-    pack: bytes
+    files: Mapping[str, bytes]
+
+    @property
+    def pack(self) -> bytes:
+        """A gzipped tar of them."""
+        import gzip
+
+        return gzip.compress(packing.pack(self.files), mtime=0)
 
 
 @cache
 def tool() -> Tool:
-    """Pack deploy/host/ so that `python3 FOLDER` runs it."""
+    """deploy/host/, so that `python3 FOLDER` runs it."""
     files = {"__main__.py": ENTRY.encode(), "deploy/__init__.py": b""}
     for path in sorted((PACKAGE / "host").rglob("*.py")):
         files[f"deploy/{path.relative_to(PACKAGE)}"] = path.read_bytes()
-    return Tool(packing.digest(files), gzip.compress(packing.pack(files), mtime=0))
+    return Tool(packing.digest(files), files)

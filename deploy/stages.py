@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deploy import sources
 from deploy.ahead import Ahead
-from deploy.artifact import Artifact, Platform
 from deploy.changes import commits, listed
 from deploy.console import Console
 from deploy.conversation import Request, conversation, tell_of_maintenance
@@ -18,7 +17,10 @@ from deploy.hooks import Hooks
 from deploy.planfile import Plan, World, moved
 from deploy.revision import Revision
 from deploy.session import Session
-from deploy.target import Target
+from deploy.target import Platform, Target
+
+if TYPE_CHECKING:
+    from deploy.artifact import Artifact
 
 # The release tool's operations after the push, by the phase to stop before.
 JOURNEYS = {

@@ -10,6 +10,14 @@ from deploy.errors import Refused
 
 
 @dataclass(frozen=True)
+class Platform:
+    """The droplet's Python ("3.13") and machine ("x86_64"), which a build is for."""
+
+    python: str
+    machine: str
+
+
+@dataclass(frozen=True)
 class Target:
     """One host of one environment, as the inventory's ``deploy_target`` tells it.
 

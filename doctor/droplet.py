@@ -13,12 +13,11 @@ from audits import drift, subject
 from audits.errors import AuditError
 from audits.subject import Subject
 from deploy import conversation, newcomer, updates
-from deploy.artifact import Platform
 from deploy.console import Console, size
 from deploy.errors import SlipwayError
 from deploy.multiplexed import connected
 from deploy.session import Session, who
-from deploy.target import Target
+from deploy.target import Platform, Target
 from deploy.updates import Updates
 from doctor.model import Finding, Verdict, fine
 

@@ -12,12 +12,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from deploy import build
-from deploy.artifact import Platform
 from deploy.conventions import question
 from deploy.errors import Refused
 from deploy.packages import for_droplet, uv
 from deploy.revision import Revision
-from deploy.target import Target
+from deploy.target import Platform, Target
 from doctor import requirements
 from doctor.model import Finding, Verdict, fine
 

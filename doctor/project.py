@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from deploy import sources
-from deploy.artifact import Platform
 from deploy.console import Console
 from deploy.conventions import python_problem
 from deploy.errors import Refused
 from deploy.revision import Revision, export, git
 from deploy.sources import Source
-from deploy.target import Target
+from deploy.target import Platform, Target
 from doctor import building, packages, steps
 from doctor.loading import Project
 from doctor.model import Finding, Verdict, fine

@@ -15,14 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy import config_vars, configuring, facts_file
-from deploy.artifact import Platform
 from deploy.build import CONTROLLER_PYTHON
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
 from deploy.conversation import Request
 from deploy.errors import Refused
 from deploy.inventory import read_target
-from deploy.target import Target
+from deploy.target import Platform, Target
 from doctor.model import Finding, Verdict, counted
 
 COLOURS = {Verdict.FINE: "green", Verdict.ADVICE: "cyan", Verdict.SKIPPED: "dim"}

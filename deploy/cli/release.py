@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from deploy import questions, stages
 from deploy.changes import details, in_short, listed, row
@@ -20,6 +18,9 @@ from deploy.errors import Refused
 from deploy.host.changes import parse
 from deploy.inventory import read_target
 from deploy.revision import Commits
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @task()
@@ -218,6 +219,10 @@ def _details(release: dict[str, Any], found: Commits | None) -> list[str]:
 def _table(found: list[tuple[dict[str, Any], Commits | None]]) -> Table | str:
     if not found:
         return "No releases yet. Run: invoke deploy"
+    # Here, because a deploy shows none.
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("release", "revision", "author", "age", "state", "subject"):
         # Where a terminal is narrow these two give way.

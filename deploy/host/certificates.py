@@ -47,7 +47,8 @@ def shown(domain: str) -> dict[str, Any] | None:
 
     ``not_before`` is when it was issued (Let's Encrypt writes an hour less); ``days`` are left.
     """
-    context = ssl.create_default_context()
+    # Without the authorities: nobody is judged here, and they take longer to read than the answer.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from deploy.host.errors import BackedOut
 from deploy.host.events import Reporter
 from deploy.host.layout import Layout
-from deploy.host.site import Site
+from deploy.host.site import Site, load
 from deploy.host.units import Units
 
 
@@ -43,3 +43,11 @@ class Context:
         """Wait, but not longer than until somebody presses Ctrl-C."""
         self.cancel.wait(seconds)
         self.check()
+
+
+def context(
+    app: str, reporter: Reporter, who: str, command: str, cancel: threading.Event
+) -> Context:
+    """Of a site by its name. Raises Refused: there is none."""
+    site = load(app)
+    return Context(site, Units(site), reporter, who, command, cancel)

@@ -66,7 +66,7 @@ class _Local(http.client.HTTPSConnection):
     """
 
     def __init__(self, domain: str, timeout: float, source: str) -> None:
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         super().__init__(domain, timeout=timeout, context=context)

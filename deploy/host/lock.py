@@ -7,11 +7,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.host.audit import now
+from deploy.host.context import Context
 from deploy.host.errors import Refused
 
 POLL_SECONDS = 0.25
@@ -41,6 +42,15 @@ def hold(
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def of(ctx: Context, wait: bool) -> AbstractContextManager[None]:
+    """Hold the site's lock, and say who is waited for."""
+
+    def waiting(holding: str) -> None:
+        ctx.reporter.event(phase="lock", note=f"{holding}; waiting")
+
+    return hold(ctx.layout.lock, ctx.who, ctx.command, wait, waiting)
 
 
 def holder(path: Path) -> str | None:

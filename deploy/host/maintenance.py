@@ -6,7 +6,6 @@ goes is all of it: no reload, no root, and nothing in between when a run is kill
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import json
 import os
@@ -18,7 +17,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from deploy.host import audit, health
+from deploy.host import audit
 from deploy.host.context import Context
 from deploy.host.errors import BackedOut, Refused
 from deploy.host.layout import Layout
@@ -220,6 +219,11 @@ def _remove(ctx: Context, **facts: Any) -> None:
 
 def _problem(ctx: Context) -> str | None:
     """Why a visitor does not get the page, or None. Without Nginx there is nobody who gets more."""
+    # Here, because each conversation asks whether maintenance is on.
+    import http.client
+
+    from deploy.host import health
+
     page = (ctx.layout.maintenance_on / "page.html").read_bytes()
     try:
         answer = health.ask_public(ctx.site.domain, "/", ASK_SECONDS, source=STRANGER)

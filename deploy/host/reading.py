@@ -5,7 +5,9 @@ from __future__ import annotations
 import platform
 import socket
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,24 +63,29 @@ def restore_point(ctx: Context, release: str) -> dict[str, Any] | None:
     return vars(point) if point else None
 
 
+@contextmanager
+def ahead(ctx: Context) -> Iterator[Callable[[], dict[str, Any]]]:
+    """What tells the facts, begun with those that a recovery meanwhile leaves as they are."""
+    with ThreadPoolExecutor(2) as beside:
+        # Programs do these, and each takes as long as all the rest.
+        certificate = beside.submit(certificates.shown, ctx.site.domain)
+        config = beside.submit(ctx.units.config)
+        yield lambda: {
+            **facts(ctx),
+            "certificate": certificate.result(),
+            "config": config.result(),
+        }
+
+
 def facts(ctx: Context) -> dict[str, Any]:
-    """What the controller has to know before it builds."""
+    """What the controller has to know before it builds, of what is in files."""
     current = current_id(ctx.layout)
     live = read(ctx.layout, current) if current else None
-    with ThreadPoolExecutor(1) as beside:
-        # Nginx and openssl take as long as all the rest.
-        certificate = beside.submit(certificates.shown, ctx.site.domain)
-        told = _facts(ctx, live)
-    return {**told, "certificate": certificate.result()}
-
-
-def _facts(ctx: Context, live: Release | None) -> dict[str, Any]:
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "machine": platform.machine(),
         "glibc": platform.libc_ver()[1],
         "current": live.to_json() if live else None,
-        "config": ctx.units.config(),
         "locks": pushing.whole_venvs(ctx.layout),
         "listing": assets.whole(ctx.layout),
         "files": project_files.name(ctx.layout),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deploy.host import audit, health, maintenance
+from deploy.host import audit, maintenance
 from deploy.host.context import Context
 from deploy.host.events import Phase, phase
 from deploy.host.plan import staged
+from deploy.host.processes import ACTIVE
 from deploy.host.pushing import remove_unsealed
 from deploy.host.release import current_id, read
 from deploy.host.retiring import retire, strays, warm
-from deploy.host.switching import point
 
 
 def recover(ctx: Context) -> None:
@@ -24,12 +24,13 @@ def recover(ctx: Context) -> None:
     layout = ctx.layout
     (layout.root / ".current").unlink(missing_ok=True)
     maintenance.tidy(layout)
+    loaded = ctx.units.loaded()
     if current_id(layout) is not None:
-        _revive(ctx)
+        _revive(ctx, loaded)
         _judge(ctx)
     current = current_id(layout)
     keep = {current} | warm(ctx, current) if current else set()
-    left = strays(ctx, keep | staged(audit.fold(audit.read(layout))))
+    left = strays(loaded, keep | staged(audit.fold(audit.read(layout))))
     for release in left:
         retire(ctx, release)
     half = remove_unsealed(ctx)
@@ -43,10 +44,10 @@ def recover(ctx: Context) -> None:
         ctx.units.run_processes(current)
 
 
-def _revive(ctx: Context) -> None:
+def _revive(ctx: Context, loaded: Mapping[str, str]) -> None:
     """Start the live release when it is down, as after a restore that was cut off."""
     current = current_id(ctx.layout)
-    if current and not ctx.units.state(current).running:
+    if current and loaded.get(current) != ACTIVE:
         with phase(ctx.reporter, "recover") as recovering:
             problem = ctx.units.start(current, ctx.site.gate_seconds)
             recovering.note(f"{current} was down: {problem or 'started'}")
@@ -60,6 +61,9 @@ def _judge(ctx: Context) -> None:
     last: Mapping[str, Any] = next((e for e in reversed(entries) if e["release"] == current), {})
     if release is None or last.get("event") != audit.SWITCHED:
         return
+    # Here, because each conversation begins with a look, and few find one.
+    from deploy.host import health
+
     with phase(ctx.reporter, "recover") as recovering:
         try:
             health.gate(ctx, release, recovering.note)
@@ -74,6 +78,8 @@ def _judge(ctx: Context) -> None:
 
 
 def _go_back(ctx: Context, previous: str | None, recovering: Phase) -> None:
+    from deploy.host.switching import point
+
     if previous and read(ctx.layout, previous):
         problem = ctx.units.start(previous, ctx.site.gate_seconds)
         if problem is None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 from deploy.host import assets, audit, objects, restoring
@@ -67,10 +67,13 @@ def warm(ctx: Context, live: str) -> set[str]:
         return set()
 
 
-def strays(ctx: Context, keep: set[str]) -> list[str]:
-    """Ids of the instances that run beside those to keep, and have not been told to stop."""
-    loaded = ctx.units.loaded().items()
-    return [name for name, state in loaded if name not in keep and state != "deactivating"]
+def strays(loaded: Mapping[str, str], keep: Container[str]) -> list[str]:
+    """Ids of the instances that run beside those to keep, and have not been told to stop.
+
+    Args:
+        loaded: instances and their states (:meth:`deploy.host.units.Units.loaded`).
+    """
+    return [name for name, state in loaded.items() if name not in keep and state != "deactivating"]
 
 
 def prune(ctx: Context, note: Callable[[str], None]) -> tuple[Release, ...]:

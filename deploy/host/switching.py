@@ -138,7 +138,7 @@ def _switch_processes(ctx: Context, release: str, watch: bool = False) -> str | 
 
 def _retire_others(ctx: Context, release: Release) -> None:
     keep = {release.id} | warm(ctx, release.id)
-    leaving = strays(ctx, keep)
+    leaving = strays(ctx.units.loaded(), keep)
     if leaving:
         with phase(ctx.reporter, "retire"):
             for one in leaving:

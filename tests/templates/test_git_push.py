@@ -19,10 +19,12 @@ from tests.templates.render import ROOT, render, value
 LIBRARY = "/usr/local/lib/slipway"
 # Looked up beside the role's tasks, which a template rendered alone does not have.
 LOCK = "a lock"
-# Reads what was imported, and what the release tool is called that it would bring.
+# Reads what was imported, the build too, which a push imports later, and what the release tool is
+# called that it would bring.
 REPORT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
+import deploy.build
 import deploy.git_push
 from deploy.shipping import tool
 print(json.dumps([tool().digest, [name for name in sys.modules if name.startswith("deploy.")]]))

@@ -11,12 +11,12 @@ import pytest
 from deploy import artifact as trees
 from deploy import build as module
 from deploy import judging, kept
-from deploy.artifact import Artifact, Platform
+from deploy.artifact import Artifact
 from deploy.build import build
 from deploy.errors import Refused
 from deploy.host import objects
 from deploy.revision import Revision, resolve
-from deploy.target import parse
+from deploy.target import Platform, parse
 from tests.unit.test_inventory import FACTS
 from tests.unit.test_revision import git
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.artifact import Platform
 from deploy.build import CONTROLLER_PYTHON
 from deploy.console import Console
 from deploy.revision import resolve
+from deploy.target import Platform
 from doctor import packages, project
 from doctor.model import Finding, Verdict
 from doctor.packages import Packages

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.artifact import Platform
 from deploy.errors import Refused
 from deploy.packages import glibc_of, unpack
+from deploy.target import Platform
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 # A build backend that needs nothing: it packs one module under the tag that it is told.

@@ -29,7 +29,7 @@ def free():
             return False
         return True
 units = subprocess.run(["/usr/local/sbin/{APP}-unit", "list"], capture_output=True, text=True)
-serving = ["pgrep", "-c", "-f", "^/usr/bin/python3 -I .* serve$"]
+serving = ["pgrep", "-c", "-f", "^/usr/bin/python3 -IS .* serve$"]
 tools = subprocess.run(serving, capture_output=True, text=True)
 log = (root / "deploys.jsonl").read_text().splitlines()
 print(json.dumps({{
