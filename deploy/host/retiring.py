@@ -27,11 +27,14 @@ def drain(layout: Layout, release: str, seconds: float) -> None:
     Args:
         seconds: the longest wait.
     """
+    path = str(layout.socket(release).resolve())
     deadline = time.monotonic() + seconds
     empty = 0
-    while empty < EMPTY_LOOKS and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        empty = 0 if queue_length(path) else empty + 1
+        if empty == EMPTY_LOOKS:
+            return
         time.sleep(LOOK_SECONDS)
-        empty = empty + 1 if queue_length(str(layout.socket(release).resolve())) == 0 else 0
 
 
 def queue_length(path: str) -> int:
