@@ -6,9 +6,8 @@ import gzip
 import hashlib
 import json
 import os
-import tarfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -22,6 +21,7 @@ from deploy.host.changes import SBOM, packages_of
 from deploy.host.objects import below
 from deploy.host.objects import digest as content_digest
 from deploy.kept import kept
+from deploy.packing import pack
 from deploy.revision import Revision
 
 COMPRESSED_SUFFIXES = (".css", ".js", ".mjs", ".svg", ".html", ".json", ".txt", ".xml", ".map")
@@ -115,13 +115,9 @@ class Artifact:
                 nearest = min(nearest, (lock, differs), key=lambda one: len(one[1]))
         return nearest
 
-    def pack(self, names: Iterable[str], folder: Path) -> Path:
-        """A gzipped tar of the named objects, as a file in ``folder``."""
-        path = folder / "pack.tar.gz"
-        with tarfile.open(path, "w:gz", compresslevel=5, dereference=True) as tar:
-            for name in names:
-                tar.add(self.blobs[name], arcname=name)
-        return path
+    def pack(self, names: Iterable[str]) -> Iterator[bytes]:
+        """A gzipped tar of the named objects, in pieces."""
+        return pack((name, self.blobs[name]) for name in names)
 
 
 def assemble(

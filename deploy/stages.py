@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Container, Mapping
-from pathlib import Path
 from typing import Any
 
 from deploy import sources
@@ -142,16 +140,12 @@ def pushed(
     session: Session, artifact: Artifact, facts: dict[str, Any], console: Console
 ) -> tuple[dict[str, Any], bool]:
     """The artifact's release on the droplet, and whether it is a new one."""
-    with console.phase("push") as pushing, tempfile.TemporaryDirectory() as folder:
+    with console.phase("push") as pushing:
 
         def sent(count: int) -> None:
             pushing.bytes += count
 
-        done = session.push(
-            artifact.compressed_manifest(facts),
-            lambda need: artifact.pack(need, Path(folder)),
-            sent,
-        )
+        done = session.push(artifact.compressed_manifest(facts), artifact.pack, sent)
         release: dict[str, Any] = done["release"]
         console.note(release["id"] if done["new"] else f"{release['id']} was pushed before")
     return release, done["new"]

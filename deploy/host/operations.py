@@ -18,7 +18,7 @@ from deploy.host.release import Release, current_id, read, read_all
 from deploy.host.release_phase import run_release_line
 from deploy.host.retiring import prune
 from deploy.host.switching import activate, stage
-from deploy.host.wire import Payload, Wire
+from deploy.host.wire import CHUNK, Payload, Wire
 
 # What a release may have gone through and still be the same as a new one.
 WAITING = (audit.PUSHED, audit.MIGRATED, audit.STAGED)
@@ -43,8 +43,7 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     pushing.check_room(ctx, missing_bytes(manifest, names))
     ctx.reporter.event(need=names)
     if names:
-        command = wire.command() or {"bytes": 0}
-        payload = io.BufferedReader(Payload(wire, command["bytes"]))
+        payload = io.BufferedReader(Payload(wire), CHUNK)
         objects.receive(store, payload, names)
         # The end of a gzip stream may come before the end of the payload.
         while payload.read(objects.CHUNK):
@@ -142,9 +141,6 @@ def read_manifest(layout: Layout, wire: Wire, size: int) -> dict[str, Any]:
     Raises:
         Refused: it differs from what is not there any more.
     """
-    data = b""
-    while len(data) < size:
-        data += wire.read(size - len(data))
-    manifest = json.loads(zlib.decompress(data))
+    manifest = json.loads(zlib.decompress(wire.exactly(size)))
     files = project_files.told(layout, manifest)
     return {**manifest, **files, "venv": pushing.packages_told(layout, manifest)}
