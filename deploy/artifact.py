@@ -44,6 +44,34 @@ class Platform:
 
 
 @dataclass(frozen=True)
+class Packages:
+    """The packages of a lock, unpacked for the droplet in ``folder``."""
+
+    cache: Path
+    lock: str
+    folder: Path
+
+    def compressed_manifest(self, locks: Sequence[str]) -> bytes:
+        """What the droplet is told of them; ``locks`` are those that it has."""
+        blobs: dict[str, Path] = {}
+        beside, differs = _beside(self.cache, _packages_tree(self.folder, blobs), locks)
+        named = {name for name in differs.values() if name}
+        told = {
+            "lock": self.lock,
+            "venv_of": beside,
+            "venv": differs,
+            "sizes": {name: blobs[name].stat().st_size for name in named},
+        }
+        return zlib.compress(json.dumps(told).encode())
+
+    def pack(self, names: Iterable[str]) -> Iterator[bytes]:
+        """A gzipped tar of the named objects, in pieces."""
+        blobs: dict[str, Path] = {}
+        _packages_tree(self.folder, blobs)
+        return pack((name, blobs[name]) for name in names)
+
+
+@dataclass(frozen=True)
 class Artifact:
     """A built revision: trees of object names, and where each object's bytes are.
 
@@ -81,7 +109,8 @@ class Artifact:
         if told["lock"] in facts["locks"]:
             told["venv"] = {}
         else:
-            told["venv_of"], told["venv"] = self._packages_beside(facts["locks"])
+            beside, differs = _beside(self.cache, self.manifest["venv"], facts["locks"])
+            told["venv_of"], told["venv"] = beside, differs
         if told["listing"] == facts["listing"]:
             told["assets"] = {}
         told["differs_from"], told["differs"] = self._files_beside(facts["files"])
@@ -100,24 +129,26 @@ class Artifact:
         base: dict[str, str] = json.loads(known.read_text())
         return live, project_files.differing(project_files.joined(self.manifest), base)
 
-    def _packages_beside(self, locks: Sequence[str]) -> tuple[str, dict[str, str | None]]:
-        """The lock of the droplet that is most like this one, or "", and what differs from it.
-
-        A path that is not there any more has the name None.
-        """
-        whole: Mapping[str, str] = self.manifest["venv"]
-        nearest: tuple[str, dict[str, str | None]] = "", dict(whole)
-        for lock in locks:
-            known = self.cache / PACKAGES / lock / TREE
-            if known.exists():
-                tree: dict[str, str] = json.loads(known.read_text())
-                differs = project_files.differing(whole, tree)
-                nearest = min(nearest, (lock, differs), key=lambda one: len(one[1]))
-        return nearest
-
     def pack(self, names: Iterable[str]) -> Iterator[bytes]:
         """A gzipped tar of the named objects, in pieces."""
         return pack((name, self.blobs[name]) for name in names)
+
+
+def _beside(
+    cache: Path, whole: Mapping[str, str], locks: Sequence[str]
+) -> tuple[str, dict[str, str | None]]:
+    """The lock of the droplet whose packages are most like these, or "", and what differs from it.
+
+    A path that is not there any more has the name None.
+    """
+    nearest: tuple[str, dict[str, str | None]] = "", dict(whole)
+    for lock in locks:
+        known = cache / PACKAGES / lock / TREE
+        if known.exists():
+            tree: dict[str, str] = json.loads(known.read_text())
+            differs = project_files.differing(whole, tree)
+            nearest = min(nearest, (lock, differs), key=lambda one: len(one[1]))
+    return nearest
 
 
 def assemble(

@@ -150,7 +150,14 @@ class Session:
             pack: the pieces of a gzipped tar of the objects named.
             sent: told the bytes sent, as they go.
         """
-        self._send({"do": "push", "bytes": len(manifest), "built_by": self._who})
+        return self._bring({"do": "push", "built_by": self._who}, manifest, pack, sent)
+
+    def packages(self, manifest: bytes, pack: Pack, sent: Sent) -> None:
+        """Bring the packages of an artifact before the rest of it is built; as :meth:`push`."""
+        self._bring({"do": "packages"}, manifest, pack, sent)
+
+    def _bring(self, command: dict[str, Any], manifest: bytes, pack: Pack, sent: Sent) -> Any:
+        self._send({**command, "bytes": len(manifest)})
         self._write(manifest)
         sent(len(manifest))
         need = self._until("need")
