@@ -35,6 +35,10 @@ OTHER_TREES = ("assets", "judge", "sbom", "venv")
 JUDGE = ("django-migration-linter", "appdirs", "toml")
 
 
+# Device, inode, time of change, size and mode.
+Stamp = tuple[int, int, int, int, int]
+
+
 @dataclass(frozen=True)
 class Platform:
     """The droplet's Python ("3.13") and machine ("x86_64")."""
@@ -244,8 +248,19 @@ def names_of(folder: Path) -> dict[str, str]:
     return {name: _object(Path(entry.path), {}) for name, entry in below(folder) if entry.is_file()}
 
 
-def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:
+def stamp(path: Path) -> Stamp:
+    """What tells a file from others and from itself once it has been written to."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
+
+
+def tree_of(
+    folder: Path, blobs: dict[str, Path], names: Mapping[Stamp, str] | None = None
+) -> dict[str, str]:
     """Path -> object name of every file but bytecode; ``blobs`` gets where each object is.
+
+    Args:
+        names: of files that need not be read, by their stamps.
 
     Raises:
         Refused: a link leads out of the folder, or to no file.
@@ -262,7 +277,10 @@ def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:
                     f"{name} is a link to {path.readlink()}, which is no file of the project. "
                     "Commit what it leads to instead"
                 )
-        tree[name] = _object(path, blobs)
+        known = names.get(stamp(path)) if names else None
+        if known:
+            blobs.setdefault(known, path)
+        tree[name] = known or _object(path, blobs)
     return tree
 
 

@@ -122,9 +122,9 @@ def droplet_packages(
         note(f"locked packages for Python {droplet.python} on {droplet.machine}")
         made_for = (droplet.python, droplet.machine)
         remove = partial(uv, "pip", "uninstall", "--target", str(draft))
-        with taken_over(draft, requirements, made_for, lambda names: remove(*names)):
+        with taken_over(draft, requirements, made_for, lambda old: remove(*old)) as known:
             unpack(requirements, droplet, draft, note)
-            names = tree_of(draft, {})
+            names = tree_of(draft, {}, known)
         (draft / TREE).write_text(json.dumps(names))
 
     return kept(cache / PACKAGES / lock_of(requirements, droplet), install)
