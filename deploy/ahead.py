@@ -1,4 +1,4 @@
-"""A build that runs while the connection is made."""
+"""A build that runs beside the conversation, and begins before it where it can."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deploy.revision import Revision
 from deploy.target import Platform, Target
 
 if TYPE_CHECKING:
-    from deploy.artifact import Artifact
+    from deploy.artifact import Artifact, Packages
 
 # A thread that only computes gives way to the one that makes the connection after this time; 5 ms
 # is what Python has.
@@ -36,29 +36,49 @@ class Ahead:
         self._target = target
         self._revision = revision
         self._notes: list[str] = []
-        self._guess: Platform | None = None
+        self._droplet: Platform | None = None
         if begin and self._kept.exists():
-            sys.setswitchinterval(SWITCH_SECONDS)
-            self._guess = Platform(**json.loads(self._kept.read_text()))
-            self._artifact = ThreadPoolExecutor(1).submit(self._build, self._guess)
+            self._begin(Platform(**json.loads(self._kept.read_text())))
+
+    def packages(self, droplet: Platform) -> Packages | None:
+        """The packages for that platform, once they are unpacked; None if the build has ended."""
+        self._know(droplet)
+        either: tuple[Future[Any], ...] = (self._unpacked, self._artifact)
+        wait(either, return_when=FIRST_COMPLETED)
+        return None if self._artifact.done() else self._unpacked.result()
+
+    def check(self) -> None:
+        """Raise what ended the build, if something did."""
+        if self._artifact.done():
+            self._artifact.result()
 
     def artifact(self, droplet: Platform, note: Callable[[str], None]) -> Artifact:
         """The artifact for that platform: the one that was built ahead, or one built now."""
-        if droplet == self._guess:
-            artifact = self._artifact.result()
-        else:
-            artifact = self._build(droplet)
-            self._kept.parent.mkdir(parents=True, exist_ok=True)
-            # Another site of the droplet may be reading it.
-            draft = self._kept.with_name(f".{self._kept.name}.{os.getpid()}")
-            draft.write_text(json.dumps(asdict(droplet)))
-            draft.rename(self._kept)
+        self._know(droplet)
+        artifact = self._artifact.result()
         for text in (*self._notes, *artifact.warnings):
             note(text)
         return artifact
 
-    def _build(self, droplet: Platform) -> Artifact:
+    def _know(self, droplet: Platform) -> None:
+        if droplet == self._droplet:
+            return
+        self._begin(droplet)
+        self._kept.parent.mkdir(parents=True, exist_ok=True)
+        # Another site of the droplet may be reading it.
+        draft = self._kept.with_name(f".{self._kept.name}.{os.getpid()}")
+        draft.write_text(json.dumps(asdict(droplet)))
+        draft.rename(self._kept)
+
+    def _begin(self, droplet: Platform) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._droplet = droplet
+        self._unpacked: Future[Packages] = Future()
+        self._artifact = ThreadPoolExecutor(1).submit(self._build, droplet, self._unpacked)
+
+    def _build(self, droplet: Platform, unpacked: Future[Packages]) -> Artifact:
         # Here, because the droplet can be asked meanwhile.
         from deploy.build import build
 
-        return build(self._root, self._revision, self._target, droplet, self._notes.append)
+        note, tell = self._notes.append, unpacked.set_result
+        return build(self._root, self._revision, self._target, droplet, note, tell)

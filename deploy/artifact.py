@@ -6,9 +6,8 @@ import gzip
 import hashlib
 import json
 import os
-import tarfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from deploy.host.changes import SBOM, packages_of
 from deploy.host.objects import below
 from deploy.host.objects import digest as content_digest
 from deploy.kept import kept
+from deploy.packing import pack
 from deploy.revision import Revision
 from deploy.target import Platform
 
@@ -36,6 +36,38 @@ PACKAGES, FILES = "packages", "files"
 OTHER_TREES = ("assets", "judge", "sbom", "venv")
 # Reads migrations on the droplet, where the database is; it is no part of the project.
 JUDGE = ("django-migration-linter", "appdirs", "toml")
+
+
+# Device, inode, time of change, size and mode.
+Stamp = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The packages of a lock, unpacked for the droplet in ``folder``."""
+
+    cache: Path
+    lock: str
+    folder: Path
+
+    def compressed_manifest(self, locks: Sequence[str]) -> bytes:
+        """What the droplet is told of them; ``locks`` are those that it has."""
+        blobs: dict[str, Path] = {}
+        beside, differs = _beside(self.cache, _packages_tree(self.folder, blobs), locks)
+        named = {name for name in differs.values() if name}
+        told = {
+            "lock": self.lock,
+            "venv_of": beside,
+            "venv": differs,
+            "sizes": {name: blobs[name].stat().st_size for name in named},
+        }
+        return zlib.compress(json.dumps(told).encode())
+
+    def pack(self, names: Iterable[str]) -> Iterator[bytes]:
+        """A gzipped tar of the named objects, in pieces."""
+        blobs: dict[str, Path] = {}
+        _packages_tree(self.folder, blobs)
+        return pack((name, blobs[name]) for name in names)
 
 
 @dataclass(frozen=True)
@@ -76,7 +108,8 @@ class Artifact:
         if told["lock"] in facts["locks"]:
             told["venv"] = {}
         else:
-            told["venv_of"], told["venv"] = self._packages_beside(facts["locks"])
+            beside, differs = _beside(self.cache, self.manifest["venv"], facts["locks"])
+            told["venv_of"], told["venv"] = beside, differs
         if told["listing"] == facts["listing"]:
             told["assets"] = {}
         told["differs_from"], told["differs"] = self._files_beside(facts["files"])
@@ -95,28 +128,26 @@ class Artifact:
         base: dict[str, str] = json.loads(known.read_text())
         return live, project_files.differing(project_files.joined(self.manifest), base)
 
-    def _packages_beside(self, locks: Sequence[str]) -> tuple[str, dict[str, str | None]]:
-        """The lock of the droplet that is most like this one, or "", and what differs from it.
+    def pack(self, names: Iterable[str]) -> Iterator[bytes]:
+        """A gzipped tar of the named objects, in pieces."""
+        return pack((name, self.blobs[name]) for name in names)
 
-        A path that is not there any more has the name None.
-        """
-        whole: Mapping[str, str] = self.manifest["venv"]
-        nearest: tuple[str, dict[str, str | None]] = "", dict(whole)
-        for lock in locks:
-            known = self.cache / PACKAGES / lock / TREE
-            if known.exists():
-                tree: dict[str, str] = json.loads(known.read_text())
-                differs = project_files.differing(whole, tree)
-                nearest = min(nearest, (lock, differs), key=lambda one: len(one[1]))
-        return nearest
 
-    def pack(self, names: Iterable[str], folder: Path) -> Path:
-        """A gzipped tar of the named objects, as a file in ``folder``."""
-        path = folder / "pack.tar.gz"
-        with tarfile.open(path, "w:gz", compresslevel=5, dereference=True) as tar:
-            for name in names:
-                tar.add(self.blobs[name], arcname=name)
-        return path
+def _beside(
+    cache: Path, whole: Mapping[str, str], locks: Sequence[str]
+) -> tuple[str, dict[str, str | None]]:
+    """The lock of the droplet whose packages are most like these, or "", and what differs from it.
+
+    A path that is not there any more has the name None.
+    """
+    nearest: tuple[str, dict[str, str | None]] = "", dict(whole)
+    for lock in locks:
+        known = cache / PACKAGES / lock / TREE
+        if known.exists():
+            tree: dict[str, str] = json.loads(known.read_text())
+            differs = project_files.differing(whole, tree)
+            nearest = min(nearest, (lock, differs), key=lambda one: len(one[1]))
+    return nearest
 
 
 def assemble(
@@ -215,8 +246,19 @@ def names_of(folder: Path) -> dict[str, str]:
     return {name: _object(Path(entry.path), {}) for name, entry in below(folder) if entry.is_file()}
 
 
-def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:
+def stamp(path: Path) -> Stamp:
+    """What tells a file from others and from itself once it has been written to."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
+
+
+def tree_of(
+    folder: Path, blobs: dict[str, Path], names: Mapping[Stamp, str] | None = None
+) -> dict[str, str]:
     """Path -> object name of every file but bytecode; ``blobs`` gets where each object is.
+
+    Args:
+        names: of files that need not be read, by their stamps.
 
     Raises:
         Refused: a link leads out of the folder, or to no file.
@@ -233,7 +275,10 @@ def tree_of(folder: Path, blobs: dict[str, Path]) -> dict[str, str]:
                     f"{name} is a link to {path.readlink()}, which is no file of the project. "
                     "Commit what it leads to instead"
                 )
-        tree[name] = _object(path, blobs)
+        known = names.get(stamp(path)) if names else None
+        if known:
+            blobs.setdefault(known, path)
+        tree[name] = known or _object(path, blobs)
     return tree
 
 

@@ -43,6 +43,8 @@ def ask(
     """
     environment = {
         **bare(python),
+        # The packages have none yet, and the next build asks again.
+        "PYTHONDONTWRITEBYTECODE": "",
         **stand_ins(target),
         **given,
         # No real service is reached, whatever the config vars say.

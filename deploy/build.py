@@ -18,6 +18,7 @@ from deploy.artifact import (
     PACKAGES,
     TREE,
     Artifact,
+    Packages,
     assemble,
     digest_of,
     names_of,
@@ -35,12 +36,17 @@ from deploy.target import Platform, Target
 CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
+def _unused(_: Packages) -> None:
+    """Nobody waits for them."""
+
+
 def build(
     root: Path,
     revision: Revision,
     target: Target,
     droplet: Platform,
     note: Callable[[str], None],
+    unpacked: Callable[[Packages], None] = _unused,
 ) -> Artifact:
     """Make the artifact of a revision, reusing what earlier builds made of equal inputs.
 
@@ -48,6 +54,7 @@ def build(
         root: this repository, whose .slipway/ keeps what was built.
         droplet: what the wheels are for.
         note: told what takes long.
+        unpacked: given the droplet's packages while the project is still asked.
 
     Raises:
         Refused: the project cannot be built as it is; nothing was changed anywhere.
@@ -59,13 +66,18 @@ def build(
         raise Refused(problem)
     requirements = locked(root, source, target, droplet, note)
     lock = lock_of(requirements, droplet)
-    # Side by side: both copy many small files, on processors that are mostly idle.
+
+    def asked() -> tuple[Path, Any]:
+        python = virtual_environment(cache, requirements, note)
+        return _collect(root, source, python, target, revision.tree)
+
+    # Side by side: the project is asked with packages of this machine's own.
     with ThreadPoolExecutor(1) as pool:
-        here = pool.submit(virtual_environment, cache, requirements, note)
+        beside = pool.submit(asked)
         packages = droplet_packages(cache, requirements, droplet, note)
+        unpacked(Packages(cache, lock, packages))
         listed = kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
-        python = here.result()
-    collected, facts = _collect(root, source, python, target, revision.tree)
+        collected, facts = beside.result()
     warnings = _judge(facts, source, target)
     facts["processes"] = _processes(source, target, facts)
     return assemble(
@@ -109,9 +121,9 @@ def droplet_packages(
         note(f"locked packages for Python {droplet.python} on {droplet.machine}")
         made_for = (droplet.python, droplet.machine)
         remove = partial(uv, "pip", "uninstall", "--target", str(draft))
-        with taken_over(draft, requirements, made_for, lambda names: remove(*names)):
+        with taken_over(draft, requirements, made_for, lambda old: remove(*old)) as known:
             unpack(requirements, droplet, draft, note)
-            names = tree_of(draft, {})
+            names = tree_of(draft, {}, known)
         (draft / TREE).write_text(json.dumps(names))
 
     return kept(cache / PACKAGES / lock_of(requirements, droplet), install)
@@ -136,8 +148,9 @@ def virtual_environment(
         with taken_over(draft, requirements, (sys.executable,), lambda names: remove(*names)):
             if not Path(python).exists():
                 uv("venv", "--relocatable", "--python", sys.executable, str(draft))
+            # Without bytecode: Python keeps that of what the project imports, which is a third.
             uv(
-                "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode",
+                "pip", "install", "--python", python, "--require-hashes",
                 "--requirement", str(requirements), *(() if whole else ("--no-deps",)),
             )  # fmt: skip
 

@@ -66,7 +66,7 @@ def unpack(
     try:
         uv(
             "pip", "install", "--target", str(folder), "--require-hashes", *for_droplet(droplet),
-            "--link-mode", "copy", "--requirement", str(requirements),
+            "--requirement", str(requirements),
         )  # fmt: skip
     except Refused as error:
         other = OTHER_PYTHON.search(_unwrapped(error.detail))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import getpass
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from deploy import commands
 from deploy.errors import KINDS, NeedsYou, Refused, SlipwayError
+from deploy.host.wire import LENGTH_BYTES
 from deploy.shipping import tool
 from deploy.target import Target
 
@@ -23,6 +23,7 @@ CANCEL = b"cancel\n"
 
 Event = Callable[[dict[str, Any]], None]
 Sent = Callable[[int], None]
+Pack = Callable[[list[str]], Iterable[bytes]]
 
 
 class Channel(Protocol):
@@ -141,25 +142,33 @@ class Session:
             self._write(CANCEL)
             return self._result()
 
-    def push(self, manifest: bytes, pack: Callable[[list[str]], Path], sent: Sent) -> Any:
+    def push(self, manifest: bytes, pack: Pack, sent: Sent) -> Any:
         """Push an artifact.
 
         Args:
             manifest: the artifact's compressed manifest.
-            pack: makes a gzipped tar of the objects named, and returns its path.
+            pack: the pieces of a gzipped tar of the objects named.
             sent: told the bytes sent, as they go.
         """
-        self._send({"do": "push", "bytes": len(manifest), "built_by": self._who})
+        return self._bring({"do": "push", "built_by": self._who}, manifest, pack, sent)
+
+    def packages(self, manifest: bytes, pack: Pack, sent: Sent) -> None:
+        """Bring the packages of an artifact before the rest of it is built; as :meth:`push`."""
+        self._bring({"do": "packages"}, manifest, pack, sent)
+
+    def _bring(self, command: dict[str, Any], manifest: bytes, pack: Pack, sent: Sent) -> Any:
+        self._send({**command, "bytes": len(manifest)})
         self._write(manifest)
         sent(len(manifest))
         need = self._until("need")
         if need:
-            path = pack(need)
-            self._send({"bytes": path.stat().st_size})
-            with path.open("rb") as file:
-                while chunk := file.read(CHUNK):
+            for piece in pack(need):
+                self._write(len(piece).to_bytes(LENGTH_BYTES, "big"))
+                for begin in range(0, len(piece), CHUNK):
+                    chunk = piece[begin : begin + CHUNK]
                     self._write(chunk)
                     sent(len(chunk))
+            self._write(bytes(LENGTH_BYTES))
         return self._result()
 
     def plan(self, manifest: bytes, packages: Mapping[str, str]) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Container, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy import sources
@@ -42,7 +40,8 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
     ahead = Ahead(request.root, request.target, revision, request.ahead)
     with conversation(request, console, lock=True) as (session, facts):
         tell_of_maintenance(facts, console)
-        artifact = built(facts, console, ahead)
+        # What holds to a plan brings nothing before it is compared.
+        artifact = built(facts, console, ahead, None if request.plan else session)
         if request.plan:
             _hold_to(request.plan, request.target, session, artifact, facts)
         if is_live(artifact, facts):
@@ -91,7 +90,7 @@ def push(request: Request, console: Console) -> dict[str, Any]:
     """Build, and bring what the droplet does not have; the release is sealed but not started."""
     ahead = Ahead(request.root, request.target, revision_of(request), request.ahead)
     with conversation(request, console, lock=True) as (session, facts):
-        artifact = built(facts, console, ahead)
+        artifact = built(facts, console, ahead, session)
         return pushed(session, artifact, facts, console)[0]
 
 
@@ -133,10 +132,25 @@ def revision_of(request: Request) -> Revision:
     return source.at(request.revision)
 
 
-def built(facts: dict[str, Any], console: Console, ahead: Ahead) -> Artifact:
-    """The artifact for the droplet of these facts."""
+def built(
+    facts: dict[str, Any], console: Console, ahead: Ahead, session: Session | None = None
+) -> Artifact:
+    """The artifact for the droplet of these facts.
+
+    Args:
+        session: brings its packages there, while the rest is built; ``facts`` tell of them then.
+    """
     droplet = Platform(python=facts["python"], machine=facts["machine"])
-    with console.phase("build"):
+    with console.phase("build") as building:
+
+        def sent(count: int) -> None:
+            building.bytes += count
+            ahead.check()
+
+        packages = ahead.packages(droplet) if session else None
+        if session and packages and packages.lock not in facts["locks"]:
+            session.packages(packages.compressed_manifest(facts["locks"]), packages.pack, sent)
+            facts["locks"].append(packages.lock)
         return ahead.artifact(droplet, console.note)
 
 
@@ -144,16 +158,12 @@ def pushed(
     session: Session, artifact: Artifact, facts: dict[str, Any], console: Console
 ) -> tuple[dict[str, Any], bool]:
     """The artifact's release on the droplet, and whether it is a new one."""
-    with console.phase("push") as pushing, tempfile.TemporaryDirectory() as folder:
+    with console.phase("push") as pushing:
 
         def sent(count: int) -> None:
             pushing.bytes += count
 
-        done = session.push(
-            artifact.compressed_manifest(facts),
-            lambda need: artifact.pack(need, Path(folder)),
-            sent,
-        )
+        done = session.push(artifact.compressed_manifest(facts), artifact.pack, sent)
         release: dict[str, Any] = done["release"]
         console.note(release["id"] if done["new"] else f"{release['id']} was pushed before")
     return release, done["new"]

@@ -9,11 +9,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.artifact import TREE
+from deploy.artifact import TREE, Stamp, stamp
 from deploy.kept import WHOLE
 
 # What a folder of packages holds beside them: what they were made of.
@@ -41,11 +41,11 @@ def taken_over(
     requirements: Path,
     made_for: Sequence[str],
     uninstall: Callable[[Sequence[str]], None],
-) -> Iterator[None]:
+) -> Iterator[Mapping[Stamp, str]]:
     """Begin with the packages of the build used last, but for those that are others now.
 
-    The block makes the draft whole. Files are hard links: package tools replace them, and never
-    write into them.
+    The block makes the draft whole. It is given the object names of the files that were taken over.
+    They are hard links: package tools replace them, and never write into them.
 
     Args:
         draft: where they go, beside earlier builds; with none of use it is left as it is.
@@ -53,6 +53,7 @@ def taken_over(
         uninstall: removes packages from the draft, by name.
     """
     wanted = entries(requirements.read_text())
+    names: Mapping[Stamp, str] = {}
     for sibling in _newest_first(draft):
         try:
             known = json.loads((sibling / MADE_OF).read_text())
@@ -60,6 +61,7 @@ def taken_over(
             if known["for"] != [*made_for] or packages.get("") != wanted.get(""):
                 continue
             _link(sibling, draft)
+            names = _names(sibling)
         except (OSError, shutil.Error, ValueError):
             # It is of before there was this listing, or another build has just removed it.
             shutil.rmtree(draft, ignore_errors=True)
@@ -68,7 +70,7 @@ def taken_over(
         if others:
             uninstall(others)
         break
-    yield
+    yield names
     (draft / MADE_OF).write_text(json.dumps({"for": [*made_for], "packages": wanted}))
 
 
@@ -79,6 +81,12 @@ def _link(sibling: Path, draft: Path) -> None:
     shutil.copytree(
         sibling, draft, symlinks=True, ignore=told, copy_function=os.link, dirs_exist_ok=True
     )
+
+
+def _names(sibling: Path) -> dict[Stamp, str]:
+    listing = sibling / TREE
+    listed: dict[str, str] = json.loads(listing.read_text()) if listing.exists() else {}
+    return {stamp(sibling / path): name for path, name in listed.items()}
 
 
 def _newest_first(draft: Path) -> list[Path]:

@@ -77,13 +77,16 @@ def catch_up(ctx: Context, release: Release, phase: Phase) -> list[str]:
     return names
 
 
-def look(ctx: Context, release: Release) -> dict[str, Any]:
+def look(ctx: Context, release: Release, whole: bool = False) -> dict[str, Any]:
     """``pending``, the migrations to apply, and the names of those that are ``applied``.
+
+    Args:
+        whole: tell the SQL of migrations into an empty database too, which takes a while.
 
     Raises:
         Refused: the release does not start, DEBUG is on, or there are no allowed hosts.
     """
-    found = project.ask(ctx, release, "plan")
+    found = project.ask(ctx, release, "plan", whole=whole)
     _check_settings(found)
     return found
 

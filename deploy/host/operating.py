@@ -23,6 +23,8 @@ def operate(ctx: Context, wire: Wire, command: Mapping[str, Any]) -> Any:
     name = command["do"]
     if name == "push":
         return operations.push(ctx, wire, command["bytes"], command["built_by"])
+    if name == "packages":
+        return operations.packages(ctx, wire, command["bytes"])
     if name == "plan":
         return planning.foresee(ctx, wire, command["bytes"], command["packages"])
     with wire.watch(gone_too=name == "logs"):

@@ -18,7 +18,7 @@ from deploy.host.release import Release, current_id, read, read_all
 from deploy.host.release_phase import run_release_line
 from deploy.host.retiring import prune
 from deploy.host.switching import activate, stage
-from deploy.host.wire import Payload, Wire
+from deploy.host.wire import CHUNK, Payload, Wire
 
 # What a release may have gone through and still be the same as a new one.
 WAITING = (audit.PUSHED, audit.MIGRATED, audit.STAGED)
@@ -38,21 +38,40 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     if known:
         ctx.reporter.event(need=[])
         return {"release": known.to_json(), "new": False}
+    _take(ctx, wire, manifest, object_names(manifest))
+    listed = assets.told(ctx.layout, manifest, manifest["assets"])
+    made = pushing.assemble(ctx, {**manifest, "assets": listed}, built_by)
+    return {"release": made.to_json(), "new": True}
+
+
+def packages(ctx: Context, wire: Wire, size: int) -> None:
+    """Take the packages of an artifact that is still being built, and make their venv.
+
+    Nothing runs with it before a release of that lock is pushed. Where none is, the next prune
+    removes it.
+
+    Args:
+        size: bytes of the compressed manifest of the packages that follow on the wire.
+    """
+    told = json.loads(zlib.decompress(wire.exactly(size)))
+    tree = pushing.packages_told(ctx.layout, told)
+    _take(ctx, wire, told, tree.values())
+    pushing.assemble_venv(ctx.layout, told["lock"], tree)
+
+
+def _take(ctx: Context, wire: Wire, manifest: Mapping[str, Any], names: Iterable[str]) -> None:
+    """Ask for the objects that are missing, and take them into the store."""
     store = ctx.layout.objects
-    names = objects.absent(store, object_names(manifest))
-    pushing.check_room(ctx, missing_bytes(manifest, names))
-    ctx.reporter.event(need=names)
-    if names:
-        command = wire.command() or {"bytes": 0}
-        payload = io.BufferedReader(Payload(wire, command["bytes"]))
-        objects.receive(store, payload, names)
+    need = objects.absent(store, names)
+    pushing.check_room(ctx, missing_bytes(manifest, need))
+    ctx.reporter.event(need=need)
+    if need:
+        payload = io.BufferedReader(Payload(wire), CHUNK)
+        objects.receive(store, payload, need)
         # The end of a gzip stream may come before the end of the payload.
         while payload.read(objects.CHUNK):
             pass
     ctx.check()
-    listed = assets.told(ctx.layout, manifest, manifest["assets"])
-    made = pushing.assemble(ctx, {**manifest, "assets": listed}, built_by)
-    return {"release": made.to_json(), "new": True}
 
 
 def collectstatic(ctx: Context, release_id: str) -> dict[str, Any]:
@@ -142,9 +161,6 @@ def read_manifest(layout: Layout, wire: Wire, size: int) -> dict[str, Any]:
     Raises:
         Refused: it differs from what is not there any more.
     """
-    data = b""
-    while len(data) < size:
-        data += wire.read(size - len(data))
-    manifest = json.loads(zlib.decompress(data))
+    manifest = json.loads(zlib.decompress(wire.exactly(size)))
     files = project_files.told(layout, manifest)
     return {**manifest, **files, "venv": pushing.packages_told(layout, manifest)}

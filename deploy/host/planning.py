@@ -66,7 +66,7 @@ def judge(ctx: Context, release_id: str, remove_after: bool) -> dict[str, Any]:
     pending: list[Mapping[str, Any]] = []
     refusal = None
     try:
-        found = migrating.look(ctx, release)
+        found = migrating.look(ctx, release, whole=True)
         pending = found["pending"]
         current = operations.current_release(ctx)
         if current and pending:

@@ -80,7 +80,7 @@ def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Releas
         The sealed release; not started, not live.
     """
     layout = ctx.layout
-    venv = _assemble_venv(layout, manifest)
+    venv = assemble_venv(layout, manifest["lock"], manifest["venv"])
     release_id = _free_id(layout, manifest["revision"])
     folder = layout.release(release_id)
     _lay_out(ctx, folder, manifest, venv)
@@ -237,9 +237,9 @@ def _write_manifest(folder: Path, known: Mapping[str, str]) -> None:
     (folder / MANIFEST).write_text(json.dumps({"files": files, "links": links}))
 
 
-def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
+def assemble_venv(layout: Layout, lock: str, tree: objects.Tree) -> Path:
     """The virtual environment of the lock file, made once and shared by its releases."""
-    final = layout.venv(manifest["lock"])
+    final = layout.venv(lock)
     if final.exists():
         return final
     draft = layout.venvs / f".{final.name}"
@@ -252,11 +252,11 @@ def _assemble_venv(layout: Layout, manifest: Mapping[str, Any]) -> Path:
     (draft / "bin" / "python3").symlink_to(f"/usr/bin/{version}")
     (draft / "bin" / "python").symlink_to("python3")
     (draft / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
-    objects.link_tree(layout.objects, manifest["venv"], packages)
+    objects.link_tree(layout.objects, tree, packages)
     _write_scripts(packages, draft / "bin", final)
-    bytecode.complete(layout.objects, manifest["venv"], packages)
+    bytecode.complete(layout.objects, tree, packages)
     inside = packages.relative_to(draft)
-    _write_manifest(draft, {f"{inside}/{path}": n for path, n in manifest["venv"].items()})
+    _write_manifest(draft, {f"{inside}/{path}": name for path, name in tree.items()})
     os.sync()
     draft.rename(final)
     return final

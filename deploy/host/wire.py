@@ -17,6 +17,8 @@ CHUNK = 1 << 16
 # A controller sends without pause once it sends; silence means that the network is gone.
 SILENCE_SECONDS = 20.0
 CANCEL = b"cancel\n"
+# Before each piece of a payload.
+LENGTH_BYTES = 4
 
 
 class Wire:
@@ -52,6 +54,13 @@ class Wire:
                 "kept. Run: invoke deploy"
             )
         taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+    def exactly(self, size: int) -> bytes:
+        """The next ``size`` bytes. Raises as :meth:`read`."""
+        taken = b""
+        while len(taken) < size:
+            taken += self.read(size - len(taken))
         return taken
 
     @contextmanager
@@ -100,17 +109,24 @@ class Wire:
 
 
 class Payload(io.RawIOBase):
-    """The next ``size`` bytes of a wire as a file."""
+    """What comes next on a wire as a file: pieces with their length before them, an empty one last.
 
-    def __init__(self, wire: Wire, size: int) -> None:
+    Nobody has to know how much it will be.
+    """
+
+    def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._left = size
+        self._left = 0
+        self._ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        if self._left == 0:
+        if not self._left and not self._ended:
+            self._left = int.from_bytes(self._wire.exactly(LENGTH_BYTES), "big")
+            self._ended = not self._left
+        if self._ended:
             return 0
         data = self._wire.read(min(len(buffer), self._left))
         buffer[: len(data)] = data

@@ -231,7 +231,7 @@ def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
     artifact = Artifact(revision, source, "d", {}, blobs, (), tmp_path)
     store = tmp_path / "store"
     store.mkdir()
-    objects.receive(store, io.BytesIO(artifact.pack(blobs, tmp_path).read_bytes()), blobs)
+    objects.receive(store, io.BytesIO(b"".join(artifact.pack(blobs))), blobs)
     objects.link_tree(store, tree, tmp_path / "laid out")
     assert objects.differing(tree, tmp_path / "laid out") == []
 

@@ -144,6 +144,7 @@ def shop(tmp_path: Path) -> Project:
 def test_migrations_are_judged_applied_and_taken_back(shop: Project) -> None:
     lock = {"lock_timeout": 5}
     shop.script("plan")
+    shop.script("plan", whole=True)
     shop.django("migrate", "shop", "0001", "--verbosity=0")
     shop.script("plan")
     shop.script("migrate", **lock)
@@ -154,12 +155,14 @@ def test_migrations_are_judged_applied_and_taken_back(shop: Project) -> None:
     shop.script("migrate", reverse=[ISBN], **lock)
     shop.script("migrate", reverse=[NAME, ISBN], **lock)
     shop.script("plan")
-    empty, _, old, _, done, back, _, refused, _, reversed_ = shop.run()
+    empty, told, _, old, _, done, back, _, refused, _, reversed_ = shop.run()
 
     assert (empty["debug"], empty["allowed_hosts"]) == (False, ["mysite.example.org"])
     assert [m["name"] for m in empty["pending"]] == [INITIAL, ISBN, NAME, FILL]
     # Nothing serves from an empty database yet.
     assert (empty["applied"], [m["breaks"] for m in empty["pending"]]) == ([], [[]] * 4)
+    assert {m["sql"] for m in empty["pending"]} == {""}
+    assert all("BEGIN" in m["sql"] or m["name"] == FILL for m in told["pending"])
 
     assert old["applied"] == [INITIAL]
     breaks = {m["name"]: m["breaks"] for m in old["pending"]}

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ def test_what_the_settings_acknowledge_is_not_told(source: Path) -> None:
     acknowledged = "SILENCED_SYSTEM_CHECKS = ['security.W019']\n"
     settings.write_text(settings.read_text() + acknowledged)
     assert [text.partition(":")[0] for text in warnings(source)] == ["security.W004"]
+
+
+def test_what_was_imported_is_compiled_for_the_next_time(source: Path) -> None:
+    """The packages are installed without bytecode."""
+    compiled = Path(cache_from_source(str(source / "catalog/models.py")))
+    compiled.unlink(missing_ok=True)
+    warnings(source)
+    assert compiled.exists()
 
 
 def test_a_relative_static_root_is_meant_from_the_project(source: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.host import objects
 from deploy.host.errors import BackedOut, Refused
-from deploy.host.wire import Payload, Wire
+from deploy.host.wire import LENGTH_BYTES, Payload, Wire
 
 # Random enough that gzip does not squeeze it into one read.
 CONTENTS = [hashlib.shake_256(bytes([n])).digest(60_000) for n in range(4)]
@@ -138,12 +138,12 @@ def test_a_push_cut_off_in_the_middle_goes_on_where_it_was(store: Path) -> None:
     pid = os.fork()
     if pid == 0:  # a controller that dies in the third object
         os.close(reading)
-        os.write(writing, sent[:100])
+        os.write(writing, len(whole).to_bytes(LENGTH_BYTES, "big") + sent[:100])
         with open(writing, "wb") as pipe:  # noqa: PTH123
             pipe.write(sent[100:])
         os._exit(0)
     os.close(writing)
-    payload = io.BufferedReader(Payload(Wire(reading), len(whole)))
+    payload = io.BufferedReader(Payload(Wire(reading)))
     with pytest.raises(BackedOut, match="Run: invoke deploy"):
         objects.receive(store, payload, names)
     os.waitpid(pid, 0)

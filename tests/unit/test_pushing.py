@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from deploy.host import objects, pushing, retiring
+from deploy.host import objects, operations, pushing, retiring
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.procfile import processes
@@ -24,8 +26,10 @@ from deploy.host.release import read_all
 from deploy.host.site import Site
 from deploy.host.units import Units
 from deploy.host.verifying import verify
+from deploy.host.wire import Wire
 from deploy.shipping import tool
 from tests.unit.test_health import SITE, Silent
+from tests.unit.test_wire import pieces
 
 PROCFILE = (
     "# comment\nweb: gunicorn mysite.wsgi --workers 2\nrelease: false\nworker: echo $0 'a b'\n"
@@ -103,6 +107,29 @@ def manifest(ctx: Context, **trees: dict[str, str]) -> dict[str, Any]:
         "processes": processes(PROCFILE),
         **trees,
     }
+
+
+def test_packages_that_came_before_the_rest_are_the_release_s(ctx: Context) -> None:
+    texts = {text: hashlib.sha256(text.encode()).hexdigest() for text in GREETING.values()}
+    tree = {path: texts[text] for path, text in GREETING.items()}
+    told = {"lock": "f" * 16, "venv_of": "", "venv": tree, "sizes": dict.fromkeys(tree.values(), 9)}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for text, name in texts.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    compressed = zlib.compress(json.dumps(told).encode())
+    reading, writing = os.pipe()
+    with open(writing, "wb") as pipe:  # noqa: PTH123
+        pipe.write(compressed + pieces(packed.getvalue()))
+    operations.packages(ctx, Wire(reading), len(compressed))
+    os.close(reading)
+    assert pushing.whole_venvs(ctx.layout) == ["f" * 16]
+    assert verify(ctx) == {"differing": []}
+    release = pushing.assemble(ctx, manifest(ctx, venv={}), built_by="ada@desk")
+    greet = ctx.layout.release(release.id) / "venv/bin/greet"
+    assert subprocess.run((greet,), capture_output=True, text=True).stdout == "hello\n"
 
 
 def test_a_sealed_release_is_all_it_takes_to_run(ctx: Context) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,28 +103,33 @@ def test_a_call_tells_its_events_and_gives_its_result(
 
 
 def test_a_push_sends_what_is_needed_and_nothing_else(
-    target: Target, events: list[dict[str, Any]], tmp_path: Path
+    target: Target, events: list[dict[str, Any]]
 ) -> None:
     rest = """
         command = hear()
         manifest = sys.stdin.buffer.read(command["bytes"])
         say(need=["b"])
-        size = hear()["bytes"]
-        say(result=[command["built_by"], manifest.decode(), len(sys.stdin.buffer.read(size))])
+        lengths = []
+        while not lengths or lengths[-1]:
+            lengths.append(int.from_bytes(sys.stdin.buffer.read(4), "big"))
+            assert len(sys.stdin.buffer.read(lengths[-1])) == lengths[-1]
+        say(result=[command["built_by"], manifest.decode(), lengths])
     """
-    pack = tmp_path / "pack"
-    pack.write_bytes(os.urandom(200_000))
     asked: list[list[str]] = []
     sent: list[int] = []
 
-    def packed(need: list[str]) -> Path:
+    def packed(need: list[str]) -> Iterator[bytes]:
         asked.append(need)
-        return pack
+        yield os.urandom(200_000)
+        # What is packed later is sent already when the next piece is asked for.
+        assert sum(sent) == 200_008
+        yield b"the rest"
 
     with opened(target, events, rest) as session:
-        assert session.push(b"manifest", packed, sent.append) == ["ada", "manifest", 200_000]
+        said = session.push(b"manifest", packed, sent.append)
+    assert said == ["ada", "manifest", [200_000, 8, 0]]
     assert asked == [["b"]]
-    assert sum(sent) == 200_008
+    assert sum(sent) == 200_016
 
 
 def test_ctrl_c_asks_the_tool_to_back_out_and_waits_for_it(target: Target) -> None:

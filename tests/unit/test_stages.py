@@ -1,6 +1,8 @@
 """The controller's side of a journey, as far as it needs no droplet."""
 
+import json
 import time
+import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,12 @@ from typing import Any
 import pytest
 
 from deploy import conversation, stages
+from deploy.artifact import TREE, Packages
 from deploy.console import Console
 from deploy.conversation import Request
 from deploy.errors import Refused
 from deploy.stages import JOURNEYS
-from deploy.target import parse
+from deploy.target import Platform, parse
 from tests.unit.test_inventory import FACTS
 
 TARGET = parse("web1", FACTS, "inventory/staging.yml")
@@ -59,3 +62,60 @@ def test_the_newest_release_that_waits_goes_on() -> None:
     droplet = Droplet("failed", "live")
     with pytest.raises(Refused, match="No release was pushed to web1 that is not live"):
         stages._newest(droplet, TARGET, ("staged", "pushed"))
+
+
+class Bringing:
+    """A session that sends what it is given in one piece."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def packages(self, manifest: bytes, pack: Any, sent: Any) -> None:
+        self.told.append(json.loads(zlib.decompress(manifest)))
+        sent(len(b"".join(pack(self.told[-1]["venv"].values()))))
+
+
+class Building:
+    """A build that has its packages, and is whole or refused by now."""
+
+    def __init__(self, folder: Path, refusal: Exception | None = None) -> None:
+        (folder / "django.py").write_text("django = 1\n")
+        (folder / TREE).write_text(json.dumps({"django.py": "d" * 64}))
+        self._packages = Packages(folder / "cache", "new", folder)
+        self._refusal = refusal
+
+    def packages(self, droplet: Platform) -> Packages:
+        return self._packages
+
+    def check(self) -> None:
+        if self._refusal:
+            raise self._refusal
+
+    def artifact(self, droplet: Platform, note: Any) -> str:
+        return "artifact"
+
+
+def building(ahead: Any, session: Any, locks: list[str]) -> tuple[dict[str, Any], Console]:
+    facts = {"python": "3.13", "machine": "x86_64", "locks": locks}
+    console = Console(as_json=True)
+    stages.built(facts, console, ahead, session)
+    return facts, console
+
+
+def test_packages_that_the_droplet_lacks_go_there_during_the_build(tmp_path: Path) -> None:
+    session = Bringing()
+    facts, console = building(Building(tmp_path), session, ["other"])
+    (told,) = session.told
+    assert (told["lock"], told["venv_of"], told["venv"]) == ("new", "", {"django.py": "d" * 64})
+    assert told["sizes"] == {"d" * 64: 11}
+    # From here on they need not be told, and what was sent is shown.
+    assert facts["locks"] == ["other", "new"]
+    assert console.times()[0]["bytes"] > 0
+    building(Building(tmp_path), session, ["new"])
+    building(Building(tmp_path), None, [])
+    assert len(session.told) == 1
+
+
+def test_a_refused_build_ends_the_sending_of_its_packages(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="DEBUG is on"):
+        building(Building(tmp_path, Refused("DEBUG is on")), Bringing(), [])

@@ -1,11 +1,13 @@
 """What a build takes over of the packages of an earlier one."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from deploy.artifact import TREE
+from deploy.artifact import TREE, tree_of
 from deploy.kept import WHOLE
 from deploy.takeover import MADE_OF, entries, taken_over
 
@@ -38,6 +40,7 @@ class Builds:
         self.folder = folder / "builds"
         self.folder.mkdir()
         self.removed: list[str] = []
+        self.named: dict[str, str] = {}
 
     def make(self, name: str, lock: str, made_for: Sequence[str] = ("3.13",)) -> Path:
         requirements = self.folder.parent / "requirements.txt"
@@ -50,12 +53,15 @@ class Builds:
             for package in names:
                 (draft / package).unlink()
 
-        with taken_over(draft, requirements, made_for, uninstall):
+        with taken_over(draft, requirements, made_for, uninstall) as known:
             draft.mkdir(exist_ok=True)
             for package in filter(None, entries(lock)):
                 if not (draft / package).exists():
                     (draft / package).write_text(name)
-        (draft / TREE).write_text(name)
+            self.named = tree_of(draft, {}, known)
+        # Of the files taken over nothing is read: they are called what they were called.
+        called = {path: f"{name}'s {path}" for path in self.named}
+        (draft / TREE).write_text(json.dumps(called))
         (draft / WHOLE).touch()
         return draft
 
@@ -75,9 +81,11 @@ def test_only_what_the_lock_file_says_anew_is_made_anew(builds: Builds) -> None:
     assert builds.removed == ["a", "c"]
     assert who_made(two) == {"a": "two", "b": "one", "d": "two"}
     assert (two / "b").samefile(one / "b")
+    assert builds.named["b"] == "one's b"
+    assert builds.named["a"] == hashlib.sha256(b"two").hexdigest()
     # What is told of a build is its own, and the earlier one is as it was.
     assert who_made(one) == {"a": "one", "b": "one", "c": "one"}
-    assert (one / TREE).read_text() == "one"
+    assert json.loads((one / TREE).read_text())["a"] == "one's a"
     assert not (two / MADE_OF).samefile(one / MADE_OF)
 
 
@@ -109,3 +117,13 @@ def test_one_that_was_not_finished_is_not_begun_with(builds: Builds, tmp_path: P
     with pytest.raises(RuntimeError):
         fail()
     assert who_made(builds.make("two", "a==1\n")) == {"a": "two"}
+
+
+def test_a_file_that_was_written_to_is_read_again(builds: Builds) -> None:
+    one = builds.make("one", "a==1\nb==1\n")
+    draft, requirements = builds.folder / "two", builds.folder.parent / "requirements.txt"
+    with taken_over(draft, requirements, ["3.13"], lambda names: None) as known:
+        (draft / "a").write_text("otherwise")
+        named = tree_of(draft, {}, known)
+    assert named == {"a": hashlib.sha256(b"otherwise").hexdigest(), "b": "one's b"}
+    assert (one / "a").read_text() == "otherwise"

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.host import wire as module
 from deploy.host.errors import BackedOut
-from deploy.host.wire import CANCEL, Payload, Wire
+from deploy.host.wire import CANCEL, LENGTH_BYTES, Payload, Wire
 
 
 class Controller:
@@ -38,6 +38,11 @@ class Controller:
         os.close(self._reading)
 
 
+def pieces(*data: bytes) -> bytes:
+    """A payload as it goes over the wire."""
+    return b"".join(len(one).to_bytes(LENGTH_BYTES, "big") + one for one in (*data, b""))
+
+
 @pytest.fixture
 def controller() -> Iterator[Controller]:
     made = Controller()
@@ -47,13 +52,12 @@ def controller() -> Iterator[Controller]:
 
 def test_a_payload_ends_where_the_next_command_begins(controller: Controller) -> None:
     payload = os.urandom(9000) + b'\n{"do": "no command"}\ncancel\n'
-    controller.say(do="push", bytes=len(payload))
-    controller.send(payload)
+    controller.say(do="push")
+    controller.send(pieces(payload[:5000], payload[5000:]))
     controller.say(do="activate")
     controller.leave()
-    command = controller.wire.command()
-    assert command == {"do": "push", "bytes": len(payload)}
-    file = io.BufferedReader(Payload(controller.wire, len(payload)))
+    assert controller.wire.command() == {"do": "push"}
+    file = io.BufferedReader(Payload(controller.wire))
     assert file.read(100) + file.read() == payload
     assert file.read(1) == b""
     assert controller.wire.command() == {"do": "activate"}
@@ -140,16 +144,16 @@ def test_silence_inside_a_payload_backs_out(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SILENCE_SECONDS", 0.1)
-    controller.send(b"half")
-    file = Payload(controller.wire, 8)
+    controller.send((8).to_bytes(LENGTH_BYTES, "big") + b"half")
+    file = Payload(controller.wire)
     assert file.read(8) == b"half"
     with pytest.raises(BackedOut, match="Run: invoke deploy"):
         file.read(4)
 
 
 def test_a_controller_that_goes_away_inside_a_payload_backs_out(controller: Controller) -> None:
-    controller.send(b"half")
+    controller.send((8).to_bytes(LENGTH_BYTES, "big") + b"half")
     controller.leave()
-    file = io.BufferedReader(Payload(controller.wire, 8))
+    file = io.BufferedReader(Payload(controller.wire))
     with pytest.raises(BackedOut):
         file.read()

@@ -37,8 +37,8 @@ def sql_of(migration: Migration) -> str:
 
 found = []
 for migration, _ in steps:
-    sql = sql_of(migration)
-    # Into an empty database everything may be put: nothing serves from it yet.
+    # Into an empty database everything may be put: nothing serves from it yet, and nobody is shown.
+    sql = sql_of(migration) if applied or asked.get("whole") else ""
     errors = analyse_sql_statements(analyser, sql.splitlines())[0] if applied else []
     found.append(
         {

@@ -18,36 +18,37 @@ BUILD = "deploy/artifact.py"
 # The clone's own engine packs badly; the droplet has to notice.
 BAD_PACK = """
 
-def _spoil(self, names, folder):
+def _spoil(self, names):
     import io
-    path = _whole_pack(self, names, folder)
+    import tarfile
+    data = bytearray(b"".join(_whole_pack(self, names)))
 {how}
-    return path
+    yield bytes(data)
 
 
 _whole_pack = Artifact.pack
 Artifact.pack = _spoil
 """
 FLIP = """\
-    data = bytearray(path.read_bytes())
     data[{place}] ^= 1
-    path.write_bytes(data)
 """
 REPACK = """\
-    with tarfile.open(path) as tar:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = [(member, tar.extractfile(member).read()) for member in tar]
-    with tarfile.open(path, "w:gz") as tar:
+    spoiled = io.BytesIO()
+    with tarfile.open(fileobj=spoiled, mode="w:gz") as tar:
         for number, (member, content) in enumerate(members):
             if number == 0:
                 {change}
             tar.addfile(member, io.BytesIO(content))
+    data = spoiled.getvalue()
 """
 EVIL = f"{LAYOUT.root}/evil"
 DAMAGE = {
     "a bit is flipped in the head of the pack": FLIP.format(place="1"),
     "a bit is flipped in the middle of the pack": FLIP.format(place="len(data) // 2"),
     "a bit is flipped in the checksum at the end of the pack": FLIP.format(place="len(data) - 6"),
-    "the pack ends early": "    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])\n",
+    "the pack ends early": "    data = data[: len(data) // 2]\n",
     "a file in the pack has another content": REPACK.format(
         change="content = bytes([content[0] ^ 1]) + content[1:]"
     ),
