@@ -8,7 +8,13 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +215,9 @@ def test_gunicorn_s_settings() -> None:
     assert values["workers"] == 2
     assert values["control_socket_disable"] is True
     assert values["errorlog"] == "-"
+    # A view that waits leaves the others of its worker alone.
+    assert values["worker_class"] == "gthread"
+    assert values["threads"] == 4
 
 
 def test_every_answer_names_its_release(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,6 +284,61 @@ def test_an_asgi_worker_says_and_counts_the_same(
         "workers": 1,
     }
     assert ask("http", "/.slipway/counters", (b"x-request-id", b"2"))[1] == body
+
+
+APPLICATION = """
+import sys, time
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(4)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(sys.getswitchinterval()).encode()]
+"""
+
+
+@pytest.fixture
+def gunicorn(tmp_path: Path) -> Iterator[Path]:
+    """The socket of Gunicorn as it runs on a droplet, with two workers of one thread each."""
+    (tmp_path / "slow_and_quick.py").write_text(APPLICATION)
+    (tmp_path / "gunicorn.conf.py").write_text(render("app", "gunicorn.conf.py.j2", app_threads=1))
+    path = tmp_path / "web.sock"
+    server = subprocess.Popen(
+        (sys.executable, "-m", "gunicorn", "slow_and_quick", f"--bind=unix:{path}"),
+        cwd=tmp_path,
+        env={**os.environ, "RELEASE_ID": "20260801T101112-0123456"},
+    )
+    try:
+        wait_until(path.exists, 30)
+        yield path
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def ask_gunicorn(path: Path, page: str) -> bytes:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
+        return b"".join(iter(partial(client.recv, 4096), b""))
+
+
+def test_nobody_waits_behind_a_slow_view_while_a_worker_is_free(gunicorn: Path) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        slow = pool.submit(ask_gunicorn, gunicorn, "/slow")
+        time.sleep(0.5)
+        quick = [pool.submit(ask_gunicorn, gunicorn, "/") for _ in range(10)]
+        answers = [one.result() for one in quick]
+        assert not slow.done()
+    # Threads that compute change places less often than Python would have them.
+    assert all(answer.endswith(b"\r\n\r\n0.02") for answer in answers)
 
 
 @given(st.integers(1, 64), st.integers(256, 256 * 1024))
