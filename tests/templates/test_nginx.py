@@ -382,6 +382,13 @@ def test_tls_is_mozilla_s_intermediate() -> None:
     assert all(
         re.fullmatch(r"ECDHE-(ECDSA|RSA)-(AES\d+-GCM|CHACHA20)-\w+", name) for name in ciphers
     )
+    # The shorter key first, as the guideline has it.
+    said = [value for name, value in http.values("ssl_conf_command") if name == "Ciphersuites"]
+    assert [re.sub(r"_SHA\d+$", "", name) for name in said[0].split(":")] == [
+        "TLS_AES_128_GCM",
+        "TLS_AES_256_GCM",
+        "TLS_CHACHA20_POLY1305",
+    ]
     assert http.values("ssl_session_tickets") == [("off",)]
 
 
