@@ -71,7 +71,8 @@ started:
 # What systemctl is-enabled says of a unit for which there is nothing to enable any more.
 ENABLED = {"alias", "enabled", "enabled-runtime", "generated", "indirect", "static", "transient"}
 RUNS = {"active", "activating", "reloading", "refreshing"}
-VERBS = ("enable", "disable", "stop", "start", "restart", "reload")
+RELOADING = ("enable", "disable")
+VERBS = (*RELOADING, "stop", "start", "restart", "reload")
 
 
 class Found(NamedTuple):
@@ -142,15 +143,22 @@ def main() -> None:
     properties = "--property=LoadState,ActiveState,UnitFileState,NeedDaemonReload"
     found = read(systemctl("show", properties, "--", *names))
     reload = module.params["daemon_reload"] or any(now.old for now in found)
+    done: dict[str, list[str]] = {}
     if reload and not module.check_mode:
-        systemctl("daemon-reload")
+        # Enabling them makes systemd read all units again as well.
+        done = {verb: some for verb, some in plan(units, found).items() if verb in RELOADING}
+        for verb, some in done.items():
+            systemctl(verb, "--", *some)
+        if not done:
+            systemctl("daemon-reload")
         found = read(systemctl("show", properties, "--", *names))
-    done = plan(units, found)
+    left = plan(units, found)
+    done = done | left
     if not module.check_mode:
         missing = [name for name, now in zip(names, found, strict=True) if not now.there]
         if missing:
             module.fail_json(msg=f"systemd knows no {', '.join(missing)}, or it is masked.")
-        for verb, some in done.items():
+        for verb, some in left.items():
             systemctl(verb, "--", *some)
     running = {name for name, now in zip(names, found, strict=True) if now.runs}
     begun = [name for verb in ("start", "restart") for name in done.get(verb, [])]
