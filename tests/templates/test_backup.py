@@ -109,14 +109,15 @@ ROLE = ROOT / "roles" / "backup"
 LIBRARY = "/usr/local/lib/slipway-backup"
 
 
-def test_every_timer_runs_a_unit_that_there_is() -> None:
-    timers = value("backup", "__backup_timers")
-    assert set(timers) < set(UNITS)
-    for name, at in timers.items():
-        timer = {"key": name, "value": at}
-        found = settings(render("backup", "slipway-backup.timer.j2", backup_timer=timer))
-        assert found["Unit"] == [f"slipway-backup@{name}.service"]
-        assert found["Persistent"] == ["true"]
+@pytest.mark.parametrize("name", ["full", "diff", "files", "verify"])
+def test_every_timer_runs_a_unit_that_there_is(name: str) -> None:
+    assert name in UNITS
+    at = value("backup", f"backup_{name}_at")
+    timer = render("backup", "slipway-backup.timer.j2", backup_timer=name, backup_at=at)
+    found = settings(timer)
+    assert found["Unit"] == [f"slipway-backup@{name}.service"]
+    assert found["OnCalendar"] == [at]
+    assert found["Persistent"] == ["true"]
 
 
 def test_the_most_that_is_lost_is_what_is_not_archived_yet() -> None:

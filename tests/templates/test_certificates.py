@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import pair
-from tests.templates.render import render, value
+from tests.templates.render import ROOT, render, value
 from tests.templates.role_files import load
 
 certificates = load("preflight/filter_plugins/certificates.py")
@@ -111,3 +113,32 @@ def test_the_certificate_of_another_site_is_that_site_s_to_tell_of(tmp_path: Pat
     done = alert(tmp_path, said)
     assert (done.returncode, done.stdout) == (0, "")
     assert not (tmp_path / "told").exists()
+
+
+def selfsigned(folder: Path, word: str = "make") -> str:
+    script = ROOT / "roles" / "tls" / "files" / "selfsigned"
+    argv = ("sh", "-c", script.read_text(), "sh", str(folder), word)
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here")
+def test_a_self_signed_certificate_is_made_until_there_is_another(tmp_path: Path) -> None:
+    request, live = tmp_path / "selfsigned" / "request.cnf", tmp_path / "live"
+    request.parent.mkdir()
+    domains = ["a" * 63 + ".example.org", "www.example.org"]
+    request.write_text(render("tls", "request.cnf.j2", tls_domains=domains))
+    assert selfsigned(tmp_path, "look")
+    assert not live.is_symlink()
+    assert selfsigned(tmp_path)
+    assert selfsigned(tmp_path) == ""
+    chain, key = (live / name for name in ("fullchain.pem", "privkey.pem"))
+    found = certificates.certificate_findings(chain.read_text(), key.read_text(), domains)
+    assert found == []
+    assert (chain.stat().st_mode & 0o777, key.stat().st_mode & 0o777) == (0o644, 0o600)
+    # Other names.
+    os.utime(chain, (0, 0))
+    assert selfsigned(tmp_path)
+    live.unlink()
+    live.symlink_to("issued.1")
+    os.utime(tmp_path / "selfsigned" / "fullchain.pem", (0, 0))
+    assert selfsigned(tmp_path) == ""

@@ -14,8 +14,8 @@ from tests.templates.role_files import load
 
 with_settings = load("files/library/host_files.py").with_settings
 
-ROUTED = {"stdout": "default via fe80::1 dev eth0 proto ra metric 100"}
-UNROUTED = {"stdout": ""}
+ROUTED = {"stdout_lines": ["default via fe80::1 dev eth0 metric 100", "UEFI"]}
+UNROUTED = {"stdout_lines": ["UEFI"]}
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_whoever_runs_the_playbook_keeps_their_sudo() -> None:
     assert "Defaults:ada !requiretty, !noexec, umask=0022" in sudoers(ansible_facts=facts)
 
 
-def sysctls(advertised: dict[str, str], **changes: Any) -> list[tuple[str, str]]:
-    text = render("hardening", "90-slipway.conf.j2", __hardening_advertised=advertised, **changes)
+def sysctls(machine: dict[str, list[str]], **changes: Any) -> list[tuple[str, str]]:
+    text = render("hardening", "90-slipway.conf.j2", __hardening_machine=machine, **changes)
     rows = [line.split(" = ") for line in text.splitlines() if " = " in line]
     return [(name, value) for name, value in rows]
 
@@ -81,8 +81,9 @@ def test_the_inventory_s_settings_win() -> None:
     assert "ExecStart=/bin/mount -o remount,bind,nodev /home" in unit.splitlines()
 
 
-@pytest.mark.parametrize(("uefi", "blocked"), [(True, False), (False, True)])
-def test_a_machine_that_starts_by_uefi_keeps_vfat(uefi: bool, blocked: bool) -> None:
-    text = render("hardening", "modprobe.conf.j2", __hardening_uefi={"stat": {"exists": uefi}})
+@pytest.mark.parametrize(("said", "blocked"), [(["UEFI"], False), ([], True)])
+def test_a_machine_that_starts_by_uefi_keeps_vfat(said: list[str], blocked: bool) -> None:
+    machine = {"stdout_lines": said}
+    text = render("hardening", "modprobe.conf.j2", __hardening_machine=machine)
     assert ("install vfat /bin/true" in text.splitlines()) is blocked
     assert "install cramfs /bin/true" in text.splitlines()

@@ -11,6 +11,7 @@ from tests.templates.role_files import load
 
 preflight = load("preflight/filter_plugins/preflight.py")
 SUPPORTED = {"Debian": ["12", "13"], "Ubuntu": ["24.04"]}
+LOOK = "20480\n/etc/postgresql/17/main/start.conf\n\nroot:x:0:0:root:/root:/bin/bash"
 
 
 @pytest.mark.parametrize(
@@ -139,9 +140,7 @@ def test_nothing_is_found_wrong_with_a_right_inventory() -> None:
         groups={"app": ["web1"], "db": ["web1"]},
         app_config_vars={"EMAIL_HOST": "mail.example.org"},
         __preflight_defined=list(SITE),
-        __preflight_df={"stdout_lines": ["Avail", "20480"]},
-        __preflight_there={"stdout": "root:x:0:0:root:/root:/bin/bash\n\n"},
-        __preflight_clusters={"stdout_lines": ["/etc/postgresql/17/main/start.conf"]},
+        __preflight_look={"stdout": LOOK},
     )
     assert found == []
 

@@ -90,7 +90,9 @@ def backup_program(source: str, target: str) -> list[dict[str, str]]:
     files = sorted(path for path in root.rglob("*.py") if "__pycache__" not in path.parts)
     folders = sorted({path.parent for path in files})
     return [{"path": str(there / folder.relative_to(root))} for folder in folders] + [
-        {"path": str(there / path.relative_to(root)), "content": path.read_text()} for path in files
+        {"path": str(there / path.relative_to(root)), "content": path.read_text(), "diff": False}
+        # Some hundred lines that stand in this repository.
+        for path in files
     ]
 
 

@@ -66,6 +66,10 @@ options:
       validate:
         description: Command that has to succeed for the new file, C(%s), before it takes its place.
         type: str
+      diff:
+        description: Whether differences are shown.
+        type: bool
+        default: true
 attributes:
   check_mode:
     description: Says what would change. No O(files[].validate) runs; what is missing is no error.
@@ -259,6 +263,7 @@ def main() -> None:
         "group": {"type": "str", "default": "root"},
         "mode": {"type": "str"},
         "validate": {"type": "str"},
+        "diff": {"type": "bool", "default": True},
     }
     module = AnsibleModule(
         argument_spec={
@@ -296,7 +301,7 @@ def main() -> None:
             module.fail_json(msg=f"{error.filename or path}: {told}", paths=paths)
         paths.append(str(path))
         # A task with `diff: false` has something to hide.
-        if module._diff:
+        if module._diff and given["diff"]:
             diff.append(difference(to_be, found))
     module.exit_json(changed=bool(paths), paths=paths, diff=diff)
 
