@@ -1,0 +1,30 @@
+"""What is imported before a conversation begins: whoever waits for it waits for every module."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONTROLLER = "import sys; sys.argv = ['invoke', 'deploy']; import tasks, deploy.multiplexed"
+DROPLET = "import sys; import deploy.host.main"
+
+
+@pytest.mark.parametrize(
+    ("code", "later"),
+    [
+        (CONTROLLER, "deploy.build deploy.artifact deploy.runner fabric ruamel.yaml rich.table"),
+        (DROPLET, "deploy.host.operating deploy.host.by_hand argparse http.client"),
+    ],
+    ids=["controller", "droplet"],
+)
+def test_a_conversation_does_not_wait_for_what_comes_later(code: str, later: str) -> None:
+    found = subprocess.run(
+        (sys.executable, "-c", f"{code}; print(*sys.modules)"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {*later.split()} & {*found.stdout.split()} == set()
