@@ -108,9 +108,13 @@ def remove(ctx: Context, release: Release) -> None:
     ctx.units.forget(release.id)
     # Unsealed first: a release that is half removed must not look like one.
     (layout.release(release.id) / "release.json").unlink()
-    # The program takes a third of the time of shutil.
-    subprocess.run(("rm", "-rf", "--", layout.release(release.id)), check=True)
+    _remove_folder(layout.release(release.id))
     audit.append(layout, audit.PRUNED, release.id, who=ctx.who)
+
+
+def _remove_folder(folder: Path) -> None:
+    """A program takes a third of the time of shutil for thousands of files."""
+    subprocess.run(("rm", "-rf", "--", folder), check=True)
 
 
 def _remove_old_tools(layout: Layout) -> None:
@@ -125,8 +129,7 @@ def _remove_unused(layout: Layout, kept: tuple[Release, ...]) -> None:
     for venv in layout.venvs.iterdir():
         if venv.name not in locks:
             # Renamed first: half a venv under its own name would be taken for a whole one.
-            leaving = venv.rename(venv.with_name(f".{venv.name}"))
-            shutil.rmtree(leaving)
+            _remove_folder(venv.rename(venv.with_name(f".{venv.name}")))
     listed = assets.of_all(layout, kept)
     # Deepest first, so that a folder is looked at after what was in it.
     for folder, folders, files in os.walk(layout.static, topdown=False):

@@ -7,7 +7,7 @@ import pytest
 from tests.lab.faults import changes
 from tests.lab.faults.conftest import NewRow
 from tests.lab.faults.controller import DEPLOY, ROLLBACK, Controller, kill_release_tool
-from tests.lab.faults.inside import wait_until_free, whole
+from tests.lab.faults.inside import LAYOUT, wait_until_free, whole
 from tests.lab.faults.invariants import check_after, check_answers
 from tests.lab.faults.report import Row
 from tests.lab.faults.visitors import Visitors
@@ -15,6 +15,8 @@ from tests.lab.site import Site
 
 CONTROLLER = "kill -9 of the controller"
 TOOL = "kill -9 of the release tool on the droplet"
+LOCK_FILE = "app/requirements.txt"
+UNTIL_LAID_OUT = f"until ls -d {LAYOUT.venvs}/.[0-9a-f]* >/dev/null 2>&1; do sleep 0.01; done"
 slow = pytest.mark.slow
 # In these the release tool works; in the others it only waits for the controller.
 ON_THE_DROPLET = ("push", "collectstatic", "migrate", "start", "gate", "switch", "bake", "retire")
@@ -74,6 +76,24 @@ def test_the_release_tool_is_killed_in_a_rollback(site: Site, row: NewRow, phase
             kill_and_check_what_is_said(site, controller)
         after = check_after(site, told, visitors)
     check_answers(told, visitors.history, *old, after)
+
+
+@pytest.mark.parametrize("who", [CONTROLLER, TOOL])
+def test_one_is_killed_while_packages_are_laid_out(site: Site, row: NewRow, who: str) -> None:
+    """They come before the release, while the project is still asked on the controller."""
+    told = row(who, "deploy, while packages are laid out", "kill -9", "A B C D F")
+    old = site.release()
+    with Visitors(site) as visitors:
+        # A lock file by another name has packages of its own.
+        struck = changes.append(site, LOCK_FILE, f"# {time.time()}\n", "Another lock file")
+        with Controller(site, "deploy") as controller:
+            site.ask(UNTIL_LAID_OUT)
+            if who == TOOL:
+                kill_and_check_what_is_said(site, controller)
+            else:
+                controller.kill()
+        after = check_after(site, told, visitors)
+    check_answers(told, visitors.history, old, struck, after)
 
 
 def two_releases(site: Site) -> tuple[str, str]:
