@@ -287,13 +287,14 @@ def test_an_asgi_worker_says_and_counts_the_same(
 
 
 APPLICATION = """
-import sys, time
+import gc, sys, time
 
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/slow":
         time.sleep(4)
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [str(sys.getswitchinterval()).encode()]
+    told = (sys.getswitchinterval(), gc.get_threshold()[0], gc.get_freeze_count() > 0)
+    return [repr(told).encode()]
 """
 
 
@@ -337,8 +338,9 @@ def test_nobody_waits_behind_a_slow_view_while_a_worker_is_free(gunicorn: Path) 
         quick = [pool.submit(ask_gunicorn, gunicorn, "/") for _ in range(10)]
         answers = [one.result() for one in quick]
         assert not slow.done()
-    # Threads that compute change places less often than Python would have them.
-    assert all(answer.endswith(b"\r\n\r\n0.02") for answer in answers)
+    # Threads that compute change places less often than Python would have them, and garbage is
+    # looked for less often, and not in what was loaded.
+    assert {answer.partition(b"\r\n\r\n")[2] for answer in answers} == {b"(0.02, 10000, True)"}
 
 
 @given(st.integers(1, 64), st.integers(256, 256 * 1024))
