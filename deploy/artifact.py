@@ -36,8 +36,6 @@ PACKAGES, FILES = "packages", "files"
 OTHER_TREES = ("assets", "judge", "sbom", "venv")
 # Reads migrations on the droplet, where the database is; it is no part of the project.
 JUDGE = ("django-migration-linter", "appdirs", "toml")
-
-
 # Device, inode, time of change, size and mode.
 Stamp = tuple[int, int, int, int, int]
 
