@@ -1,5 +1,6 @@
 """The tasks of Slipway: `invoke --list` shows them. This file only composes."""
 
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ from invoke.collection import Collection
 # Invoke turns bytecode off, and then each run would compile all that is imported from here on: most
 # of a second.
 sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
+# What is imported is no garbage, and Python would look through it again and again.
+gc.set_threshold(100_000)
 
 CLI = "deploy.cli"
 # What a task is called, and its function. One that others are below is what their name alone means.
@@ -24,8 +27,8 @@ TASKS = {
     "deploy": f"{CLI}.release:deploy",
     "switch": f"{CLI}.release:switch",
     "rollback": f"{CLI}.release:rollback",
-    "releases": f"{CLI}.release:releases",
-    "verify": f"{CLI}.release:verify",
+    "releases": f"{CLI}.releases:releases",
+    "verify": f"{CLI}.releases:verify",
     "manage": f"{CLI}.operate:manage",
     "run": f"{CLI}.operate:run",
     "shell": f"{CLI}.operate:shell",
@@ -94,3 +97,5 @@ def compose(tasks: Mapping[str, str]) -> Collection:
 
 
 namespace = compose(asked(sys.argv[1:]))
+# And not at the end either.
+gc.freeze()

@@ -7,15 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-from rich.console import Console as Terminal
-from rich.console import RenderableType
-from rich.markup import escape
 
 from deploy.errors import SlipwayError
 
 if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+    from rich.console import RenderableType
     from rich.status import Status
 
 UNBOUNDED = 500
@@ -42,12 +41,18 @@ class Console:
     phases: list[PhaseTime] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # A pipe or a file has no width; nothing should be cut or broken for it.
-        self.out = _terminal(stderr=False)
-        self.err = _terminal(stderr=True)
-        self.err.quiet = self.as_json
         self._status: Status | None = None
         self._started = time.monotonic()
+
+    @cached_property
+    def out(self) -> Terminal:
+        return _terminal(stderr=False)
+
+    @cached_property
+    def err(self) -> Terminal:
+        terminal = _terminal(stderr=True)
+        terminal.quiet = self.as_json
+        return terminal
 
     @contextmanager
     def phase(self, name: str) -> Iterator[PhaseTime]:
@@ -80,7 +85,8 @@ class Console:
 
     def note(self, text: str) -> None:
         """A remark inside a phase."""
-        self.err.print(f"             [dim]{escape(text)}[/dim]", soft_wrap=True)
+        if not self.as_json:
+            self.err.print(f"             {text}", style="dim", markup=False, soft_wrap=True)
 
     def times(self) -> list[dict[str, Any]]:
         """Phase, seconds and bytes, for scripts."""
@@ -88,6 +94,8 @@ class Console:
 
     def summary(self) -> None:
         """Phase, seconds, bytes sent."""
+        if self.as_json:
+            return
         total = time.monotonic() - self._started
         rows = [("phase", "seconds", "sent")]
         for phase in self.phases:
@@ -113,14 +121,17 @@ class Console:
             facts = {"kind": error.kind, "message": error.message, "detail": error.detail}
             print(json.dumps({"error": facts}, indent=2))
             return
+        # Here, as all of rich: a script is shown none of it, and people wait for the droplet then.
+        from rich.markup import escape
+
         for line in error.detail:
-            self.err.print(f"  [dim]{escape(line)}[/dim]", soft_wrap=True)
+            self.err.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
         self.err.print(
             f"[bold red]{error.kind}:[/bold red] {escape(error.message)}", soft_wrap=True
         )
 
     def _begin(self, name: str) -> None:
-        if self.err.is_terminal and not self.quiet:
+        if not self.as_json and not self.quiet and self.err.is_terminal:
             self._status = self.err.status(name)
             self._status.start()
 
@@ -129,7 +140,7 @@ class Console:
             self._status.stop()
             self._status = None
         self.phases.append(phase)
-        if self.quiet:
+        if self.quiet or self.as_json:
             return
         mark = "[green]done[/green]  " if state == "done" else "[red]failed[/red]"
         sent = f"  {size(phase.bytes)}" if phase.bytes else ""
@@ -137,6 +148,9 @@ class Console:
 
 
 def _terminal(stderr: bool) -> Terminal:
+    from rich.console import Console as Terminal
+
+    # A pipe or a file has no width; nothing should be cut or broken for it.
     # Emoji: a commit's ":sparkles:" is shown as it was typed.
     terminal = Terminal(stderr=stderr, highlight=False, emoji=False)
     if not terminal.is_terminal:

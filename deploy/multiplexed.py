@@ -6,13 +6,15 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from deploy import commands
 from deploy.pipe import Process
 from deploy.session import Channel, Start
+from deploy.shipping import tool
 from deploy.target import Target
 
 # From one try to the next of whoever works on a site.
@@ -24,17 +26,32 @@ WORD_SECONDS = 10
 ALIVE_SECONDS, ALIVE_COUNT = 5, 6
 
 
+def begun(target: Target) -> Callable[[Target], AbstractContextManager[Start]]:
+    """:func:`connected` for a target whose release tool is being started from now on.
+
+    What its caller imports and looks up meanwhile takes no time. A release tool that is asked
+    nothing ends when this process does.
+    """
+    line = commands.serve(target, tool().digest)
+    return partial(connected, ahead={line: _begin(target, line)})
+
+
 @contextmanager
-def connected(target: Target) -> Iterator[Start]:
+def connected(
+    target: Target, ahead: MutableMapping[str, Process | None] | None = None
+) -> Iterator[Start]:
     """Starts commands on a droplet, each with a channel of its own.
 
     Starting one raises Refused: not reachable, a host key that is unknown or changed, or no way in.
+
+    Args:
+        ahead: commands that have begun already, by their lines.
     """
     with ExitStack() as stack:
         fabric: list[Start] = []
 
         def start(line: str) -> Channel:
-            process = None if fabric else _multiplexed(target, line)
+            process = None if fabric else _multiplexed(target, line, ahead or {})
             if process:
                 return process
             if not fabric:
@@ -56,11 +73,11 @@ def attach(target: Target, argv: Sequence[str]) -> int:
     return subprocess.run(commands.ssh(target, argv, terminal, more=[_at(target)])).returncode
 
 
-def _multiplexed(target: Target, line: str) -> Process | None:
-    """Run a line of shell over the connection that is kept, which is made if there is none.
+def _begin(target: Target, line: str) -> Process | None:
+    """Start a line of shell over the connection that is kept, which is made if there is none.
 
     Returns:
-        None when OpenSSH finds no way in, whatever the reason; nothing has begun then.
+        None when there is no OpenSSH.
     """
     options = (
         *("BatchMode=yes", "ControlMaster=auto", f"ControlPersist={KEPT_SECONDS}"),
@@ -70,8 +87,21 @@ def _multiplexed(target: Target, line: str) -> Process | None:
     )
     try:
         # The empty line says that somebody is there.
-        process = Process(commands.ssh(target, ("/bin/sh", "-c", f"echo; {line}"), more=options))
+        return Process(commands.ssh(target, ("/bin/sh", "-c", f"echo; {line}"), more=options))
     except OSError:
+        return None
+
+
+def _multiplexed(
+    target: Target, line: str, ahead: MutableMapping[str, Process | None]
+) -> Process | None:
+    """A line of shell that runs on the droplet.
+
+    Returns:
+        None when OpenSSH finds no way in, whatever the reason; nothing has begun then.
+    """
+    process = ahead.pop(line) if line in ahead else _begin(target, line)
+    if process is None:
         return None
     try:
         if process.first(WORD_SECONDS) == b"\n":

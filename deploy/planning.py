@@ -79,7 +79,8 @@ def _of_release(request: Request, revision: Revision, console: Console) -> Page:
     with conversation(request, console, lock=False) as (session, facts):
         artifact = stages.built(facts, console, ahead)
         with console.phase("compare"):
-            push = session.plan(artifact.compressed_manifest(facts), artifact.packages)
+            manifest = artifact.compressed_manifest(stages.with_holdings(facts, session))
+            push = session.plan(manifest, artifact.packages)
             judging = bool(facts["current"] and push["unapplied"])
             judged = None
             if judging and push["waiting"]:

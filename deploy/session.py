@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-import platform
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -53,7 +53,7 @@ Start = Callable[[str], Channel]
 
 def who() -> str:
     """Who is at the controller, for locks and the audit log."""
-    return f"{getpass.getuser()}@{platform.node()}"
+    return f"{getpass.getuser()}@{os.uname().nodename}"
 
 
 class Session:

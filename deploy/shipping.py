@@ -10,7 +10,17 @@ from pathlib import Path
 from deploy.host import tool as packing
 
 PACKAGE = Path(__file__).parent
-ENTRY = "import sys\n\nfrom deploy.host.main import main\n\nsys.exit(main(sys.argv[1:]))\n"
+# What is imported is no garbage to be looked for.
+ENTRY = """\
+import gc
+import sys
+
+gc.set_threshold(100_000)
+
+from deploy.host.main import main
+
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @dataclass(frozen=True)

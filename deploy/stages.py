@@ -148,10 +148,19 @@ def built(
             ahead.check()
 
         packages = ahead.packages(droplet) if session else None
-        if session and packages and packages.lock not in facts["locks"]:
-            session.packages(packages.compressed_manifest(facts["locks"]), packages.pack, sent)
-            facts["locks"].append(packages.lock)
+        if session and packages:
+            locks: list[str] = with_holdings(facts, session)["locks"]
+            if packages.lock not in locks:
+                session.packages(packages.compressed_manifest(locks), packages.pack, sent)
+                locks.append(packages.lock)
         return ahead.artifact(droplet, console.note)
+
+
+def with_holdings(facts: dict[str, Any], session: Session) -> dict[str, Any]:
+    """The droplet's facts, and what it holds of artifacts: asked when first wanted."""
+    if "locks" not in facts:
+        facts |= session.call("holdings")
+    return facts
 
 
 def pushed(
@@ -163,7 +172,8 @@ def pushed(
         def sent(count: int) -> None:
             pushing.bytes += count
 
-        done = session.push(artifact.compressed_manifest(facts), artifact.pack, sent)
+        manifest = artifact.compressed_manifest(with_holdings(facts, session))
+        done = session.push(manifest, artifact.pack, sent)
         release: dict[str, Any] = done["release"]
         console.note(release["id"] if done["new"] else f"{release['id']} was pushed before")
     return release, done["new"]
@@ -186,7 +196,8 @@ def _hold_to(
     plan: Plan, target: Target, session: Session, artifact: Artifact, facts: dict[str, Any]
 ) -> None:
     """Refuse when the world has moved since the plan was made."""
-    push = session.plan(artifact.compressed_manifest(facts), artifact.packages)
+    manifest = artifact.compressed_manifest(with_holdings(facts, session))
+    push = session.plan(manifest, artifact.packages)
     problem = moved(plan, world(target, artifact, facts, push))
     if problem:
         raise Refused(problem)

@@ -10,7 +10,7 @@ from rich.table import Table
 from deploy import backups
 from deploy import rebuild as rebuilding
 from deploy import restore as going_back
-from deploy.cli.release import age
+from deploy.cli.releases import age
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console, size
 from deploy.conversation import Request

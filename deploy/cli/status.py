@@ -13,7 +13,7 @@ from rich.text import Text
 
 from deploy import questions
 from deploy.cli.ps import span
-from deploy.cli.release import age
+from deploy.cli.releases import age
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console, size
 from deploy.conversation import Request

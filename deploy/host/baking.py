@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from deploy.host import health
 from deploy.host.context import Context
 from deploy.host.health import Counters
-from deploy.host.processes import ACTIVE, WEB, processes
+from deploy.host.processes import WEB, processes
 from deploy.host.release import Release
+from deploy.host.units import ACTIVE
 
 PROBE_SECONDS = 0.25
 PROBE_TIMEOUT = 5.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 import subprocess
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +46,9 @@ def shown(domain: str) -> dict[str, Any] | None:
 
     ``not_before`` is when it was issued (Let's Encrypt writes an hour less); ``days`` are left.
     """
+    # Here, because others import this, and it takes its time.
+    import ssl
+
     # Without the authorities: nobody is judged here, and they take longer to read than the answer.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

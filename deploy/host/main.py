@@ -7,11 +7,10 @@ import signal
 import sys
 from contextlib import ExitStack
 
-from deploy.host import lock, reading
+from deploy.host import lock, lookups
 from deploy.host.context import context
 from deploy.host.errors import NeedsYou, SlipwayError
 from deploy.host.events import JsonReporter
-from deploy.host.recovery import recover
 from deploy.host.wire import Wire
 
 NICENESS = 10
@@ -48,10 +47,14 @@ def serve(app: str) -> int:
             ctx = context(app, reporter, opening["who"], opening["command"], wire.cancel)
             if opening["lock"]:
                 stack.enter_context(lock.of(ctx, wait=opening["wait"]))
-            with reading.ahead(ctx) as facts:
+            with lookups.begun(ctx) as looked_up:
+                # Here, because programs are at work meanwhile.
+                from deploy.host import reading
+                from deploy.host.recovery import recover
+
                 if opening["lock"] and opening["recover"]:
                     recover(ctx)
-                reporter.event(result=facts())
+                reporter.event(result={**reading.facts(ctx), **looked_up()})
             # Here, because it takes its time, and the controller thinks now.
             from deploy.host import operating
 

@@ -51,6 +51,7 @@ _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "restart": lambda ctx, command: restart(ctx, command["process"]),
     "scale": lambda ctx, command: scale(ctx),
     "certs": lambda ctx, command: certificates(ctx),
+    "holdings": lambda ctx, command: reading.holdings(ctx),
     "releases": lambda ctx, command: reading.releases(ctx),
     "history": lambda ctx, command: history(ctx),
     "judge": lambda ctx, command: planning.judge(ctx, command["release"], command["remove"]),

@@ -11,12 +11,12 @@ from typing import Any
 
 from deploy.host.context import Context
 from deploy.host.release import current_id
+from deploy.host.units import ACTIVE
 
 PROPERTIES = (
     *("Id", "ActiveState", "SubState", "ActiveEnterTimestampMonotonic", "NRestarts"),
     *("MemoryCurrent", "CPUUsageNSec", "ControlGroup"),
 )
-ACTIVE = "active"
 WEB = "web"
 
 

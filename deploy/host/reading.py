@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from deploy.host import (
     assets,
     audit,
-    certificates,
     maintenance,
     project_files,
     pushing,
@@ -63,35 +59,28 @@ def restore_point(ctx: Context, release: str) -> dict[str, Any] | None:
     return vars(point) if point else None
 
 
-@contextmanager
-def ahead(ctx: Context) -> Iterator[Callable[[], dict[str, Any]]]:
-    """What tells the facts, begun with those that a recovery meanwhile leaves as they are."""
-    with ThreadPoolExecutor(2) as beside:
-        # Programs do these, and each takes as long as all the rest.
-        certificate = beside.submit(certificates.shown, ctx.site.domain)
-        config = beside.submit(ctx.units.config)
-        yield lambda: {
-            **facts(ctx),
-            "certificate": certificate.result(),
-            "config": config.result(),
-        }
-
-
 def facts(ctx: Context) -> dict[str, Any]:
     """What the controller has to know before it builds, of what is in files."""
     current = current_id(ctx.layout)
     live = read(ctx.layout, current) if current else None
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "machine": platform.machine(),
-        "glibc": platform.libc_ver()[1],
+        "machine": os.uname().machine,
+        # "glibc 2.41"
+        "glibc": (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2],
         "current": live.to_json() if live else None,
-        "locks": pushing.whole_venvs(ctx.layout),
-        "listing": assets.whole(ctx.layout),
-        "files": project_files.name(ctx.layout),
         "now": datetime.now(UTC).timestamp(),
         "maintenance": maintenance.facts(ctx.layout),
         "others": others(ctx.site.app),
+    }
+
+
+def holdings(ctx: Context) -> dict[str, Any]:
+    """What of an artifact need not be sent, as it is here: of use to who pushes one."""
+    return {
+        "locks": pushing.whole_venvs(ctx.layout),
+        "listing": assets.whole(ctx.layout),
+        "files": project_files.name(ctx.layout),
     }
 
 

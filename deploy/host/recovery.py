@@ -9,10 +9,10 @@ from deploy.host import audit, maintenance
 from deploy.host.context import Context
 from deploy.host.events import Phase, phase
 from deploy.host.plan import staged
-from deploy.host.processes import ACTIVE
 from deploy.host.pushing import remove_unsealed
 from deploy.host.release import current_id, read
 from deploy.host.retiring import retire, strays, warm
+from deploy.host.units import ACTIVE
 
 
 def recover(ctx: Context) -> None:

@@ -16,23 +16,28 @@ from deploy.host.layout import Layout
 from deploy.host.plan import prunable, rollback_target
 from deploy.host.release import Release, current_id, read_all
 
-# Twice, because a connection may be between Nginx's lookup of the path and the queue.
+# Twice, because a connection may be between Nginx's lookup of the path and the queue; not when
+# visitors were sent elsewhere that long ago.
 EMPTY_LOOKS = 2
 LOOK_SECONDS = 0.05
+LEFT_SECONDS = 1.0
 
 
-def drain(layout: Layout, release: str, seconds: float) -> None:
+def drain(layout: Layout, release: str, seconds: float, left: float | None = None) -> None:
     """Wait until no connection waits in the socket's queue: stopping would reset it.
 
     Args:
         seconds: the longest wait.
+        left: when visitors were last sent there, by the monotonic clock; None is just now.
     """
     path = str(layout.socket(release).resolve())
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
+    deadline = begun + seconds
+    looks = 1 if left is not None and begun - left > LEFT_SECONDS else EMPTY_LOOKS
     empty = 0
     while time.monotonic() < deadline:
         empty = 0 if queue_length(path) else empty + 1
-        if empty == EMPTY_LOOKS:
+        if empty == looks:
             return
         time.sleep(LOOK_SECONDS)
 
@@ -49,13 +54,13 @@ def queue_length(path: str) -> int:
     return sum(int(fields[2]) for fields in map(str.split, lines) if path in fields)
 
 
-def retire(ctx: Context, release: str) -> None:
-    """Drain and stop an instance that visitors are not sent to any more.
+def retire(ctx: Context, release: str, left: float | None = None) -> None:
+    """Drain and stop an instance that visitors are not sent to any more, since when as of `drain`.
 
     Requests in flight are finished: Gunicorn stops accepting and ends its workers gracefully. That
     is left to systemd, which also knows how long it may take.
     """
-    drain(ctx.layout, release, ctx.site.drain_seconds)
+    drain(ctx.layout, release, ctx.site.drain_seconds, left)
     ctx.units.retire(release)
 
 

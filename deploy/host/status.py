@@ -14,11 +14,12 @@ from deploy.host import audit, backups, baking, certificates, lock, maintenance,
 from deploy.host.audit import Past
 from deploy.host.context import Context
 from deploy.host.errors import SlipwayError
-from deploy.host.processes import ACTIVE, WEB, addons, processes
+from deploy.host.processes import WEB, addons, processes
 from deploy.host.procfile import process_type
 from deploy.host.project import ask
 from deploy.host.release import Release, current_id, read, read_all
 from deploy.host.site import others
+from deploy.host.units import ACTIVE
 
 # Shares that are free. With less, PostgreSQL or the next release may not find room soon.
 DISK_LOW = 0.1

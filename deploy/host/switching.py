@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,12 +97,13 @@ def activate(
         facts = {"previous": previous, "takes_back": takes_back, "command": ctx.command}
         audit.append(ctx.layout, audit.SWITCHED, release.id, who=ctx.who, **facts)
         point(ctx.layout, release.id)
+        switched = time.monotonic()
         switching.note(f"{previous or 'nothing'} -> {release.id}")
     trouble = _prove(ctx, release, before)
     if trouble:
         raise _switch_back(ctx, release, previous, trouble, bridge)
     audit.append(ctx.layout, audit.LIVE, release.id, who=ctx.who, previous=previous)
-    _retire_others(ctx, release)
+    _retire_others(ctx, release, switched)
 
 
 def _prove(ctx: Context, release: Release, before: Before) -> str | None:
@@ -136,13 +138,13 @@ def _switch_processes(ctx: Context, release: str, watch: bool = False) -> str | 
         return trouble or (baking.bake_processes(ctx, release) if watch else None)
 
 
-def _retire_others(ctx: Context, release: Release) -> None:
+def _retire_others(ctx: Context, release: Release, switched: float) -> None:
     keep = {release.id} | warm(ctx, release.id)
     leaving = strays(ctx.units.loaded(), keep)
     if leaving:
         with phase(ctx.reporter, "retire"):
             for one in leaving:
-                retire(ctx, one)
+                retire(ctx, one, switched)
 
 
 def _abandon(ctx: Context, release: Release, error: Exception) -> SlipwayError:

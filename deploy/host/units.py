@@ -1,4 +1,4 @@
-"""systemd units of releases, through the root-owned helper that Ansible installed."""
+"""systemd units of releases: looked at as anybody may, changed by the helper that is root's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from deploy.host.command import run
 from deploy.host.errors import NeedsYou
 from deploy.host.site import Site
 
+ACTIVE = "active"
+PROPERTIES = ("ActiveState", "SubState", "Result", "NRestarts", "MainPID")
 LOG_LINES = 30
 HELPER_SECONDS = 60.0
 # Longer than any TimeoutStopSec that the inventory is likely to allow.
@@ -27,17 +29,17 @@ class UnitState:
 
     @property
     def running(self) -> bool:
-        return self.active == "active"
+        return self.active == ACTIVE
 
 
 class Units:
-    """The instances of one site. One method per verb of the helper."""
+    """The instances of one site. What changes them is a verb of the helper."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
     def start(self, release: str, seconds: float) -> str | None:
-        """Start the socket and the service; returns when the service is ready.
+        """Start the socket and the service, but for those that run; returns when both are ready.
 
         Args:
             seconds: how long it may take.
@@ -45,6 +47,9 @@ class Units:
         Returns:
             None, or a sentence that says why it did not start.
         """
+        units = (f"{self._web}{release}.{kind}" for kind in ("socket", "service"))
+        if run(("systemctl", "is-active", *units), HELPER_SECONDS).stdout.split() == 2 * [ACTIVE]:
+            return None
         try:
             done = self._call("start", release, seconds=seconds, check=False)
         except subprocess.TimeoutExpired:
@@ -85,7 +90,8 @@ class Units:
         return None if done.returncode == 0 else done.stderr.strip() or "systemd refused it"
 
     def state(self, release: str) -> UnitState:
-        text = self._call("status", release).stdout
+        asked = f"--property={','.join(PROPERTIES)}"
+        text = self._look("show", asked, f"{self._web}{release}.service")
         values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         return UnitState(
             active=values.get("ActiveState", "unknown"),
@@ -126,8 +132,29 @@ class Units:
 
     def loaded(self) -> dict[str, str]:
         """The state of each instance whose socket or service is there, but for inactive ones."""
-        lines = self._call("list").stdout.splitlines()
-        return dict(line.split(" ", 1) for line in lines)
+        text = self._look("list-units", "--all", "--plain", "--no-legend", f"{self._web}*")
+        found: dict[str, str] = {}
+        for line in sorted(text.splitlines()):
+            # unit load active sub description; a service comes before its socket
+            unit, _, state, *_ = line.split()
+            release, _, kind = unit.removeprefix(self._web).rpartition(".")
+            if state != "inactive":
+                up = "listening" if kind == "socket" and state == ACTIVE else state
+                found.setdefault(release, up)
+        return found
+
+    @property
+    def _web(self) -> str:
+        return f"{self._site.app}-web@"
+
+    def _look(self, *args: str) -> str:
+        done = run(("systemctl", *args), HELPER_SECONDS)
+        if done.returncode != 0:
+            raise NeedsYou(
+                f"`systemctl {' '.join(args)}` failed on the droplet. Look: journalctl -u dbus",
+                done.stderr.splitlines()[-LOG_LINES:],
+            )
+        return done.stdout
 
     def _call(
         self, *args: str, seconds: float = HELPER_SECONDS, check: bool = True

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CONTROLLER = "import sys; sys.argv = ['invoke', 'deploy']; import tasks, deploy.multiplexed"
+CONTROLLER = "import sys; sys.argv = ['invoke', 'deploy']; import tasks"
 DROPLET = "import sys; import deploy.host.main"
 
 
 @pytest.mark.parametrize(
     ("code", "later"),
     [
-        (CONTROLLER, "deploy.build deploy.artifact deploy.runner fabric ruamel.yaml rich.table"),
-        (DROPLET, "deploy.host.operating deploy.host.by_hand argparse http.client"),
+        (CONTROLLER, "deploy.stages deploy.build deploy.runner fabric ruamel.yaml rich platform"),
+        (DROPLET, "deploy.host.operating deploy.host.reading deploy.host.by_hand ssl platform"),
     ],
     ids=["controller", "droplet"],
 )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import multiplexed, pipe, runner
+from deploy import commands, multiplexed, pipe, runner
 from deploy.session import Channel, Start
+from deploy.shipping import tool
 from deploy.target import Target, parse
 from tests.unit.test_inventory import FACTS
 
@@ -71,6 +72,29 @@ def test_a_command_gets_its_input_and_gives_its_output(log: Path, fabric: list[s
         assert said(channel) == b"700000\n"
         assert (channel.code(), channel.complaint()) == (3, "to the end\n")
     assert fabric == []
+
+
+def test_a_release_tool_that_was_begun_ahead_is_the_one_that_is_talked_to(
+    log: Path, fabric: list[str]
+) -> None:
+    openssh(log, "echo; echo tool; cat")
+    line = commands.serve(droplet(), tool().digest)
+    with multiplexed.begun(droplet())(droplet()) as start:
+        for text in (b"first\n", b"second\n"):
+            channel = start(line)
+            channel.send(text)
+            assert said(channel) == b"tool\n" + text
+    # The second one was started when it was asked for.
+    assert len(log.read_text().splitlines()) == 2
+    assert fabric == []
+
+
+def test_where_beginning_ahead_finds_no_way_in_fabric_tries(log: Path, fabric: list[str]) -> None:
+    openssh(log, "exit 255")
+    line = commands.serve(droplet(), tool().digest)
+    with multiplexed.begun(droplet())(droplet()) as start:
+        start(line)
+    assert fabric == ["connect", line]
 
 
 def test_its_options_ask_nobody_and_keep_the_connection(log: Path, fabric: list[str]) -> None:

@@ -9,12 +9,27 @@ from deploy.host.layout import Layout
 
 
 @pytest.mark.parametrize(
-    ("lengths", "pauses"),
-    [([0, 0], 1), ([2, 1, 0, 0], 3), ([0, 1, 0, 0], 3), ([1] * 5, 5)],
-    ids=["nobody waits", "some wait", "one came between two looks", "it does not end"],
+    ("lengths", "pauses", "left_before"),
+    [
+        ([0, 0], 1, None),
+        ([2, 1, 0, 0], 3, None),
+        ([0, 1, 0, 0], 3, None),
+        ([1] * 5, 5, None),
+        ([0, 0], 1, 0.5),
+        ([0], 0, 5.0),
+        ([1, 0], 1, 5.0),
+    ],
+    ids=[
+        *("nobody waits", "some wait", "one came between two looks", "it does not end"),
+        *("visitors left a moment ago", "visitors left long ago", "one of then still waits"),
+    ],
 )
-def test_a_queue_has_to_be_empty_twice_in_a_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lengths: list[int], pauses: int
+def test_a_queue_has_to_be_empty_twice_in_a_row_unless_visitors_left_long_ago(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lengths: list[int],
+    pauses: int,
+    left_before: float | None,
 ) -> None:
     clock = [0.0]
     slept: list[float] = []
@@ -23,10 +38,11 @@ def test_a_queue_has_to_be_empty_twice_in_a_row(
         slept.append(seconds)
         clock[0] += seconds
 
-    left = iter(lengths)
-    monkeypatch.setattr(retiring, "queue_length", lambda path: next(left))
+    waiting = iter(lengths)
+    monkeypatch.setattr(retiring, "queue_length", lambda path: next(waiting))
     monkeypatch.setattr("deploy.host.retiring.time.sleep", sleep)
     monkeypatch.setattr("deploy.host.retiring.time.monotonic", lambda: clock[0])
-    retiring.drain(Layout(tmp_path), "20261127T010203-abcdef0", 5 * retiring.LOOK_SECONDS)
+    left = None if left_before is None else clock[0] - left_before
+    retiring.drain(Layout(tmp_path), "20261127T010203-abcdef0", 5 * retiring.LOOK_SECONDS, left)
     assert len(slept) == pauses
-    assert next(left, None) is None
+    assert next(waiting, None) is None

@@ -75,6 +75,20 @@ class Bringing:
         sent(len(b"".join(pack(self.told[-1]["venv"].values()))))
 
 
+HELD = {"locks": ["a"], "listing": "b", "files": "c"}
+
+
+class Holding:
+    """A session that tells what the droplet holds."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def call(self, question: str) -> dict[str, Any]:
+        self.asked.append(question)
+        return dict(HELD)
+
+
 class Building:
     """A build that has its packages, and is whole or refused by now."""
 
@@ -114,6 +128,15 @@ def test_packages_that_the_droplet_lacks_go_there_during_the_build(tmp_path: Pat
     building(Building(tmp_path), session, ["new"])
     building(Building(tmp_path), None, [])
     assert len(session.told) == 1
+
+
+def test_what_the_droplet_holds_is_asked_once_and_only_for_a_push(tmp_path: Path) -> None:
+    session: Any = Holding()
+    facts: dict[str, Any] = {"current": None}
+    for _ in range(2):
+        stages.with_holdings(facts, session)
+    assert session.asked == ["holdings"]
+    assert facts == {"current": None, **HELD}
 
 
 def test_a_refused_build_ends_the_sending_of_its_packages(tmp_path: Path) -> None:

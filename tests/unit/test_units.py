@@ -1,4 +1,4 @@
-"""What the release tool asks of the helper that is root's."""
+"""What the release tool asks of systemd, and of the helper that is root's."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.host.errors import NeedsYou
-from deploy.host.units import Units
+from deploy.host.units import Units, UnitState
 from tests.unit.test_health import SITE
 
 # In the helper's place: sudo -n HELPER VERB ...
@@ -15,6 +15,19 @@ shift 2
 echo "$@" >>{log}
 case $1 in {cases} esac
 """
+SYSTEMCTL = """#!/bin/sh
+case $1 in {cases} esac
+"""
+LISTED = """\
+mysite-web@a.service loaded active       running   Release a of mysite
+mysite-web@a.socket  loaded active       running   Socket of release a of mysite
+mysite-web@b.service loaded deactivating stop      Release b of mysite
+mysite-web@c.service loaded inactive     dead      Release c of mysite
+mysite-web@c.socket  loaded active       listening Socket of release c of mysite
+mysite-web@d.service loaded failed       failed    Release d of mysite
+mysite-web@e.socket  loaded inactive     dead      Socket of release e of mysite
+"""
+SHOWN = "Result=success\\nNRestarts=2\\nMainPID=41\\nActiveState=active\\nSubState=running\\n"
 
 
 @pytest.fixture
@@ -24,16 +37,44 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "log"
 
 
-def units(log: Path, cases: str = "") -> Units:
-    sudo = log.with_name("sudo")
-    sudo.write_text(SUDO.format(log=log, cases=cases))
-    sudo.chmod(0o755)
+def units(log: Path, cases: str = "", systemd: str = "*) exit 1 ;;") -> Units:
+    log.touch()
+    said = {"sudo": SUDO.format(log=log, cases=cases), "systemctl": SYSTEMCTL.format(cases=systemd)}
+    for name, script in said.items():
+        log.with_name(name).write_text(script)
+        log.with_name(name).chmod(0o755)
     return Units(SITE)
 
 
 def test_an_instance_is_listed_with_its_state(log: Path) -> None:
-    asked = units(log, 'list) printf "a active\\nb deactivating\\n" ;;')
-    assert asked.loaded() == {"a": "active", "b": "deactivating"}
+    asked = units(log, systemd=f"list-units) cat <<'END'\n{LISTED}END\n;;")
+    states = {"a": "active", "b": "deactivating", "c": "listening", "d": "failed"}
+    assert asked.loaded() == states
+
+
+def test_anybody_may_look_at_an_instance(log: Path) -> None:
+    asked = units(log, systemd=f'show) printf "{SHOWN}" ;;')
+    assert asked.state("a") == UnitState("active", "running", 2, 41, "success")
+    assert asked.state("a").running
+    assert log.read_text() == ""
+
+
+def test_a_systemd_that_does_not_answer_is_told_of(log: Path) -> None:
+    asked = units(log, systemd="*) echo no such bus >&2; exit 1 ;;")
+    for look in (asked.loaded, lambda: asked.state("a")):
+        with pytest.raises(NeedsYou) as told:
+            look()
+        assert list(told.value.detail) == ["no such bus"]
+
+
+@pytest.mark.parametrize(
+    ("states", "verbs"),
+    [("active active", []), ("active activating", ["start a"]), ("inactive active", ["start a"])],
+)
+def test_what_runs_is_not_started_again(log: Path, states: str, verbs: list[str]) -> None:
+    asked = units(log, systemd=f"is-active) printf '%s\\n' {states} ;;")
+    assert asked.start("a", 5) is None
+    assert log.read_text().splitlines() == verbs
 
 
 def test_retiring_is_asked_for_once(log: Path) -> None:
