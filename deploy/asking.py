@@ -17,6 +17,11 @@ from deploy.target import Target
 IN_PROJECT = Path(__file__).parent / "in_project.py"
 ANSWER = "slipway:"
 DETAIL_LINES = 20
+# As `python manage.py` does, but that nobody looks for garbage in what is imported: a tenth of it.
+MANAGE = (
+    "import gc, os, runpy, sys; gc.set_threshold(100_000); sys.argv[0] = 'manage.py'; "
+    "sys.path[0] = os.getcwd(); runpy.run_path('manage.py', run_name='__main__')"
+)
 DATABASE = "sqlite://:memory:"
 # What settings read of an add-on. Nobody listens there.
 ADDON_VARS = {"redis": {"REDIS_URL": "redis://127.0.0.1:1/0"}}
@@ -55,8 +60,9 @@ def ask(
         "SLIPWAY_PACKAGES": python.parents[1].name,
         **({"SLIPWAY_COLLECTIONS": str(collections)} if collections else {}),
     }
+    words = ("shell", "--verbosity", "0", "--command")
     done = subprocess.run(
-        (python, "manage.py", "shell", "--verbosity", "0", "--command", IN_PROJECT.read_text()),
+        (python, "-c", MANAGE, *words, IN_PROJECT.read_text()),
         cwd=source,
         env=environment,
         capture_output=True,
