@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
@@ -13,22 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy.collection import Collection
 from deploy.errors import Refused
 from deploy.host import project_files
 from deploy.host.assets import name as listing_name
 from deploy.host.changes import SBOM, packages_of
 from deploy.host.objects import below
-from deploy.host.objects import digest as content_digest
 from deploy.kept import kept
-from deploy.packing import pack
+from deploy.packing import object_name, pack
 from deploy.revision import Revision
 from deploy.target import Platform
 
 if TYPE_CHECKING:
     from importlib.metadata import PackagePath
 
-COMPRESSED_SUFFIXES = (".css", ".js", ".mjs", ".svg", ".html", ".json", ".txt", ".xml", ".map")
-COMPRESSED_FROM_BYTES = 500
 # Object names of the packages, beside them: thousands of files need not be read at each build.
 TREE = ".tree.json"
 # Folders of the cache: packages by their lock, listings of a project's files by their name.
@@ -38,6 +35,10 @@ OTHER_TREES = ("assets", "judge", "sbom", "venv")
 JUDGE = ("django-migration-linter", "appdirs", "toml")
 # Device, inode, time of change, size and mode.
 Stamp = tuple[int, int, int, int, int]
+# A file's path in a folder, and what the folder says of it.
+Entry = tuple[str, os.DirEntry[str]]
+# Object name -> the path of a file with that content.
+Places = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,21 @@ class Packages:
 
     def compressed_manifest(self, locks: Sequence[str]) -> bytes:
         """What the droplet is told of them; ``locks`` are those that it has."""
-        blobs: dict[str, Path] = {}
-        beside, differs = _beside(self.cache, _packages_tree(self.folder, blobs), locks)
+        tree = _packages_tree(self.folder)
+        beside, differs = _beside(self.cache, tree, locks)
         named = {name for name in differs.values() if name}
         told = {
             "lock": self.lock,
             "venv_of": beside,
             "venv": differs,
-            "sizes": {name: blobs[name].stat().st_size for name in named},
+            "sizes": _sizes(named, places((self.folder, tree))),
         }
         return zlib.compress(json.dumps(told).encode())
 
     def pack(self, names: Iterable[str]) -> Iterator[bytes]:
         """A gzipped tar of the named objects, in pieces."""
-        blobs: dict[str, Path] = {}
-        _packages_tree(self.folder, blobs)
-        return pack((name, blobs[name]) for name in names)
+        found = places((self.folder, _packages_tree(self.folder)))
+        return pack((name, Path(found[name])) for name in names)
 
 
 @dataclass(frozen=True)
@@ -80,19 +80,19 @@ class Artifact:
     source: Path
     digest: str
     manifest: Mapping[str, Any]
-    blobs: Mapping[str, Path]
+    blobs: Places
     warnings: tuple[str, ...]
     cache: Path
 
     @property
     def size(self) -> int:
         """Bytes of all objects together."""
-        return sum(self.manifest["sizes"].values())
+        return sum(_sizes(self.blobs, self.blobs).values())
 
     @property
     def packages(self) -> dict[str, str]:
         """The locked packages: versions by name."""
-        listed = self.blobs[self.manifest["sbom"][SBOM]]
+        listed = Path(self.blobs[self.manifest["sbom"][SBOM]])
         return packages_of(json.loads(listed.read_text()))
 
     def compressed_manifest(self, facts: Mapping[str, Any]) -> bytes:
@@ -115,7 +115,7 @@ class Artifact:
             told |= {tree: {} for tree in project_files.TREES}
         trees = (told[tree] for tree in (*project_files.TREES, "differs", *OTHER_TREES))
         named = {name for tree in trees for name in tree.values() if name}
-        told["sizes"] = {name: told["sizes"][name] for name in named}
+        told["sizes"] = _sizes(named, self.blobs)
         return zlib.compress(json.dumps(told).encode())
 
     def _files_beside(self, live: str) -> tuple[str, dict[str, str | None]]:
@@ -128,7 +128,17 @@ class Artifact:
 
     def pack(self, names: Iterable[str]) -> Iterator[bytes]:
         """A gzipped tar of the named objects, in pieces."""
-        return pack((name, self.blobs[name]) for name in names)
+        return pack((name, Path(self.blobs[name])) for name in names)
+
+
+def places(*trees: tuple[Path, Mapping[str, str]]) -> dict[str, str]:
+    """Where the objects are that these folders' files, by path and name, are made of."""
+    return {name: f"{folder}/{path}" for folder, tree in trees for path, name in tree.items()}
+
+
+def _sizes(names: Iterable[str], found: Places) -> dict[str, int]:
+    """Bytes of objects, by their names."""
+    return {name: os.stat(found[name]).st_size for name in names}  # noqa: PTH116
 
 
 def _beside(
@@ -152,9 +162,10 @@ def assemble(
     cache: Path,
     revision: Revision,
     source: Path,
+    app: Mapping[str, str],
     packages: Path,
     listed: Path,
-    collected: Path,
+    collection: Collection,
     facts: Mapping[str, Any],
     lock: str,
     droplet: Platform,
@@ -163,45 +174,34 @@ def assemble(
     """Name every file of a build by its content.
 
     Args:
-        cache: where compressed twins of static files are kept.
-        source: the exported revision; packages, listed (the SBOM) and collected: made of it.
+        source: the exported revision, ``app`` its files by path and name; packages, listed (the
+            SBOM) and collection: made of it.
         facts: what the project said of itself (deploy/in_project.py).
     """
-    blobs: dict[str, Path] = {}
-    files = collected / "files"
-    known = collected / TREE
-    names: dict[str, str] = json.loads(known.read_text()) if known.exists() else names_of(files)
-    app = tree_of(source, blobs)
-    if facts["manifest"]:
+    whole = dict(app)
+    for path, name in collection.manifest.items():
         place = Path(facts["static_root"]).resolve().relative_to(source.resolve())
-        app[str(place / facts["manifest"])] = names[facts["manifest"]]
-        blobs[names[facts["manifest"]]] = files / facts["manifest"]
-        del names[facts["manifest"]]
-    hashed = set(facts["hashed"])
-    assets, static, twins = {}, {}, {}
-    for name, named in names.items():
-        blobs.setdefault(named, files / name)
-        if name.removesuffix(".gz").removesuffix(".br") not in hashed:
-            static[name] = named
-            continue
-        assets[name] = named
-        squeezed = None if f"{name}.gz" in names else _compressed(cache, files / name, named)
-        if squeezed:
-            twins[f"{name}.gz"] = _object(squeezed, blobs)
+        whole[str(place / path)] = name
     trees = {
-        "app": app,
-        "static": static,
-        "assets": assets,
-        "venv": _packages_tree(packages, blobs),
+        "app": whole,
+        "static": collection.static,
+        "assets": collection.assets,
+        "venv": _packages_tree(packages),
     }
-    judge = {str(path): _object(Path(path.locate()), blobs) for path in _judge_files()}
+    sbom = tree_of(listed)
+    found = ((str(path), Path(path.locate())) for path in _judge_files())
+    judge = {path: (object_name(place), place) for path, place in found}
+    blobs = {
+        **places((source, app), (packages, trees["venv"]), (listed, sbom), *collection.trees),
+        **{name: str(place) for name, place in judge.values()},
+    }
     # Without the twins: every zlib squeezes the same file in its own way.
     digest = digest_of([json.dumps(trees, sort_keys=True), lock, droplet.python])
     manifest = {
         **trees,
-        "assets": assets | twins,
-        "judge": judge,
-        "sbom": tree_of(listed, blobs),
+        "assets": {**collection.assets, **collection.twins},
+        "judge": {path: name for path, (name, _) in judge.items()},
+        "sbom": sbom,
         "revision": revision.commit,
         "subject": revision.subject,
         "author": revision.author,
@@ -211,7 +211,6 @@ def assemble(
         "migrations": facts["migrations"],
         "static_url": facts["static_url"],
         "processes": facts["processes"],
-        "sizes": {name: path.stat().st_size for name, path in blobs.items()},
     }
     project = project_files.joined(manifest)
     kept(cache / FILES / listing_name(project), partial(_list, project))
@@ -231,17 +230,9 @@ def _judge_files() -> list[PackagePath]:
     return [file for file in files if file.suffix == ".py"]
 
 
-def _packages_tree(packages: Path, blobs: dict[str, Path]) -> dict[str, str]:
+def _packages_tree(packages: Path) -> dict[str, str]:
     """The packages' object names, as they were when they were installed."""
-    tree: dict[str, str] = json.loads((packages / TREE).read_text())
-    for path, name in tree.items():
-        blobs.setdefault(name, packages / path)
-    return tree
-
-
-def names_of(folder: Path) -> dict[str, str]:
-    """Path -> object name of every file, a link's being that of the file it leads to."""
-    return {name: _object(Path(entry.path), {}) for name, entry in below(folder) if entry.is_file()}
+    return dict(json.loads((packages / TREE).read_text()))
 
 
 def stamp(path: Path) -> Stamp:
@@ -250,21 +241,29 @@ def stamp(path: Path) -> Stamp:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
 
+def listed_in(folder: Path) -> list[Entry]:
+    """The files of a folder with their paths in it, but bytecode."""
+    return [
+        (name, entry)
+        for name, entry in below(folder)
+        if not entry.is_dir(follow_symlinks=False) and not name.endswith(".pyc")
+    ]
+
+
 def tree_of(
-    folder: Path, blobs: dict[str, Path], names: Mapping[Stamp, str] | None = None
+    folder: Path, files: Iterable[Entry] | None = None, names: Mapping[Stamp, str] | None = None
 ) -> dict[str, str]:
-    """Path -> object name of every file but bytecode; ``blobs`` gets where each object is.
+    """Path -> object name of the files of a folder.
 
     Args:
+        files: those that count, as they were listed; None are all.
         names: of files that need not be read, by their stamps.
 
     Raises:
         Refused: a link leads out of the folder, or to no file.
     """
     tree = {}
-    for name, entry in below(folder):
-        if entry.is_dir(follow_symlinks=False) or name.endswith(".pyc"):
-            continue
+    for name, entry in listed_in(folder) if files is None else files:
         path = Path(entry.path)
         if entry.is_symlink():
             leads = path.resolve()
@@ -274,32 +273,8 @@ def tree_of(
                     "Commit what it leads to instead"
                 )
         known = names.get(stamp(path)) if names else None
-        if known:
-            blobs.setdefault(known, path)
-        tree[name] = known or _object(path, blobs)
+        tree[name] = known or object_name(path)
     return tree
-
-
-def _object(path: Path, blobs: dict[str, Path]) -> str:
-    name = content_digest(path)
-    if os.access(path, os.X_OK):
-        name += "x"
-    blobs.setdefault(name, path)
-    return name
-
-
-def _compressed(cache: Path, path: Path, name: str) -> Path | None:
-    """The gzipped twin of a file for Nginx's gzip_static, or None when it saves little."""
-    size = path.stat().st_size
-    if path.suffix not in COMPRESSED_SUFFIXES or size < COMPRESSED_FROM_BYTES:
-        return None
-    twin = cache / "gzip" / name
-    if not twin.exists():
-        twin.parent.mkdir(parents=True, exist_ok=True)
-        draft = twin.with_name(f".{name}.{os.getpid()}")
-        draft.write_bytes(gzip.compress(path.read_bytes(), compresslevel=9, mtime=0))
-        draft.rename(twin)
-    return twin if twin.stat().st_size < size * 0.95 else None
 
 
 def digest_of(parts: Iterable[str]) -> str:

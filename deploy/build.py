@@ -13,7 +13,7 @@ from typing import Any
 
 from packaging.version import Version
 
-from deploy import asking, judging, sbom
+from deploy import asking, collection, judging, sbom
 from deploy.artifact import (
     PACKAGES,
     TREE,
@@ -21,10 +21,11 @@ from deploy.artifact import (
     Packages,
     assemble,
     digest_of,
-    names_of,
+    listed_in,
     tree_of,
 )
 from deploy.asking import config_vars_of
+from deploy.collection import Collection
 from deploy.conventions import locked_requirements, python_problem
 from deploy.errors import Refused
 from deploy.kept import kept
@@ -67,21 +68,24 @@ def build(
     requirements = locked(root, source, target, droplet, note)
     lock = lock_of(requirements, droplet)
 
-    def asked() -> tuple[Path, Any]:
+    def asked() -> tuple[Collection, Any]:
         python = virtual_environment(cache, requirements, note)
         return _collect(root, source, python, target, revision.tree)
 
+    # Before the project is asked, which may write there.
+    files = listed_in(source)
     # Side by side: the project is asked with packages of this machine's own.
     with ThreadPoolExecutor(1) as pool:
         beside = pool.submit(asked)
         packages = droplet_packages(cache, requirements, droplet, note)
         unpacked(Packages(cache, lock, packages))
+        app = tree_of(source, files)
         listed = kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
         collected, facts = beside.result()
     warnings = _judge(facts, source, target)
     facts["processes"] = _processes(source, target, facts)
     return assemble(
-        cache, revision, source, packages, listed, collected, facts, lock, droplet, warnings
+        cache, revision, source, app, packages, listed, collected, facts, lock, droplet, warnings
     )
 
 
@@ -123,7 +127,7 @@ def droplet_packages(
         remove = partial(uv, "pip", "uninstall", "--target", str(draft))
         with taken_over(draft, requirements, made_for, lambda old: remove(*old)) as known:
             unpack(requirements, droplet, draft, note)
-            names = tree_of(draft, {}, known)
+            names = tree_of(draft, names=known)
         (draft / TREE).write_text(json.dumps(names))
 
     return kept(cache / PACKAGES / lock_of(requirements, droplet), install)
@@ -159,35 +163,39 @@ def virtual_environment(
     return venv / "bin" / "python"
 
 
-def _collect(root: Path, source: Path, python: Path, target: Target, tree: str) -> tuple[Path, Any]:
-    """The folder of the project's static files, collected, and what Django says of the project."""
+def _collect(
+    root: Path, source: Path, python: Path, target: Target, tree: str
+) -> tuple[Collection, Any]:
+    """The project's static files, collected, and what Django says of the project."""
     cache = root / ".slipway" / "cache"
     given, hidden = config_vars_of(root, target)
     told = json.dumps([given, hidden, dict(target.build_env)], sort_keys=True)
     inputs = [tree, python.parents[1].name, told, asking.IN_PROJECT.read_text()]
     inputs += [target.domain, *target.addons]
 
-    collections = cache / "collections"
+    collections, gzip = cache / "collections", cache / "gzip"
 
     def look(draft: Path) -> None:
-        files = draft / "files"
+        files = draft / collection.FILES
         facts = _ask(python, source, target, given, hidden, files, collections)
         if facts["collection"]:
-            kept(collections / facts["collection"], lambda made: _keep(files, facts, made))
+            kept(collections / facts["collection"], lambda made: _keep(files, facts, made, gzip))
+        else:
+            collection.write(draft, facts["hashed"], facts["manifest"], gzip)
         (draft / "facts.json").write_text(json.dumps(facts))
 
     made = kept(cache / "static" / digest_of(inputs)[:16], look)
     facts = json.loads((made / "facts.json").read_text())
-    if not facts["collection"]:
-        return made, facts
-    # Kept as long as what leads to it, which is used at the same moments.
-    return kept(collections / facts["collection"], _never), facts
+    if facts["collection"]:
+        # Kept as long as what leads to it, which is used at the same moments.
+        made = kept(collections / facts["collection"], _never)
+    return collection.read(made), facts
 
 
-def _keep(files: Path, facts: Mapping[str, Any], made: Path) -> None:
-    """Static files that were collected just now, with the names of their objects."""
-    files.rename(made / "files")
-    (made / TREE).write_text(json.dumps(names_of(made / "files")))
+def _keep(files: Path, facts: Mapping[str, Any], made: Path, gzip: Path) -> None:
+    """Static files that were collected just now."""
+    files.rename(made / collection.FILES)
+    collection.write(made, facts["hashed"], facts["manifest"], gzip)
     (made / "told.json").write_text(json.dumps([facts["hashed"], facts["manifest"]]))
 
 

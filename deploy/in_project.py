@@ -21,6 +21,8 @@ from django.core import checks
 from django.core.management import call_command
 from django.db.migrations.loader import MigrationLoader
 
+# What is kept of a collection beside its files (deploy/collection.py) is of this kind.
+KEPT_AS = 2
 # A relative one is meant from the project's folder, where it is run here as on the droplet.
 static_root = os.path.abspath(settings.STATIC_ROOT) if settings.STATIC_ROOT else ""  # noqa: PTH100
 hashed, manifest, collection = [], None, ""
@@ -46,7 +48,7 @@ def made_of(storage: Any) -> str:
     names = {name for name in dir(settings) if name.startswith(beginnings)}
     told = {name: getattr(settings, name) for name in names - {"STATIC_ROOT"}}
     ignored = apps.get_app_config("staticfiles").ignore_patterns
-    facts = [os.environ["SLIPWAY_PACKAGES"], settings.DEBUG, ignored, sorted(told.items())]
+    facts = [KEPT_AS, os.environ["SLIPWAY_PACKAGES"], settings.DEBUG, ignored, sorted(told.items())]
     hasher = hashlib.sha256(repr(facts).encode())
     for finder in finders:
         for name, place in finder.list(ignored):

@@ -9,9 +9,17 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from deploy.host.objects import digest
+
 PIECE = 1 << 20
 # gzip's levels: a third of the time for a sixth more to send, and its usual one.
 QUICK, THOROUGH = 1, 6
+
+
+def object_name(path: Path) -> str:
+    """What names a file by its content and its mode (:mod:`deploy.host.objects`)."""
+    name = digest(path)
+    return f"{name}x" if os.access(path, os.X_OK) else name
 
 
 def pack(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """The pieces of a build that need neither Django nor a network."""
 
 import io
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 
 from deploy import artifact as trees
 from deploy import build as module
-from deploy import judging, kept
+from deploy import collection, judging, kept
 from deploy.artifact import Artifact
 from deploy.build import build
 from deploy.errors import Refused
@@ -222,8 +223,10 @@ def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
     (source / "link.py").symlink_to("a/text.py")
     (source / "manage.py").write_text("#!/usr/bin/env python\n")
     (source / "manage.py").chmod(0o755)
-    blobs: dict[str, Path] = {}
-    tree = trees.tree_of(source, blobs)
+    files = trees.listed_in(source)
+    (source / "written.log").write_text("by the project itself, when it was asked")
+    tree = trees.tree_of(source, files)
+    blobs = trees.places((source, tree))
     assert sorted(tree) == ["a/text.py", "link.py", "manage.py", "same.py"]
     assert tree["a/text.py"] == tree["same.py"] == tree["link.py"]
     assert [name for name in blobs if name.endswith("x")] == [tree["manage.py"]]
@@ -243,14 +246,14 @@ def test_a_link_that_would_be_lost_or_leak_is_refused(tmp_path: Path, leads_to: 
     (tmp_path / "source/folder/x.py").touch()
     (tmp_path / "source/link").symlink_to(leads_to)
     with pytest.raises(Refused, match=f"link is a link to {leads_to}"):
-        trees.tree_of(tmp_path / "source", {})
+        trees.tree_of(tmp_path / "source")
 
 
 def test_static_files_get_a_smaller_twin_where_it_pays(tmp_path: Path) -> None:
     def twin(name: str, content: bytes) -> Path | None:
         path = tmp_path / name
         path.write_bytes(content)
-        return trees._compressed(tmp_path / "cache", path, name)
+        return collection.compressed(tmp_path / "cache", path, name)
 
     assert twin("small.css", b"a {}") is None
     assert twin("photo.webp", b"a" * 9999) is None
@@ -276,13 +279,17 @@ def test_the_digest_is_of_what_runs_and_not_of_how_it_was_squeezed(
     revision = Revision(Path(), "0" * 40, "1" * 40, "app", "Ada", "First")
 
     def assembled(cache: str) -> Artifact:
+        collected = tmp_path / "collected" / cache
+        shutil.copytree(tmp_path / "collected/files", collected / collection.FILES)
+        collection.write(collected, ["big.123.css"], None, tmp_path / cache / "gzip")
         return trees.assemble(
             tmp_path / cache,
             revision,
             source=tmp_path / "source",
+            app=trees.tree_of(tmp_path / "source"),
             packages=tmp_path / "packages",
             listed=tmp_path / "sbom",
-            collected=tmp_path / "collected",
+            collection=collection.read(collected),
             facts=facts,
             lock="lock",
             droplet=Platform("3.13", "x86_64"),

@@ -58,7 +58,7 @@ class Builds:
             for package in filter(None, entries(lock)):
                 if not (draft / package).exists():
                     (draft / package).write_text(name)
-            self.named = tree_of(draft, {}, known)
+            self.named = tree_of(draft, names=known)
         # Of the files taken over nothing is read: they are called what they were called.
         called = {path: f"{name}'s {path}" for path in self.named}
         (draft / TREE).write_text(json.dumps(called))
@@ -124,6 +124,6 @@ def test_a_file_that_was_written_to_is_read_again(builds: Builds) -> None:
     draft, requirements = builds.folder / "two", builds.folder.parent / "requirements.txt"
     with taken_over(draft, requirements, ["3.13"], lambda names: None) as known:
         (draft / "a").write_text("otherwise")
-        named = tree_of(draft, {}, known)
+        named = tree_of(draft, names=known)
     assert named == {"a": hashlib.sha256(b"otherwise").hexdigest(), "b": "one's b"}
     assert (one / "a").read_text() == "otherwise"
