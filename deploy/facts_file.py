@@ -1,6 +1,7 @@
 """An environment's own facts, `inventory/group_vars/<environment>.yml`, edited in place.
 
-Comments and the order of lines stay.
+Comments and the order of lines stay. The library that keeps them is imported by who reads the file:
+a build mostly asks whether there is one.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import YAMLError
+from typing import TYPE_CHECKING
 
 from deploy.errors import Refused
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
 
 
 def file_of(root: Path, environment: str) -> Path:
@@ -27,6 +29,9 @@ def load(path: Path) -> CommentedMap:
     Raises:
         Refused: it is not there, or no YAML with variables.
     """
+    from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.error import YAMLError
+
     try:
         document = _yaml().load(path.read_text())
     except FileNotFoundError:
@@ -44,6 +49,8 @@ def mapping(document: CommentedMap, variable: str, path: Path) -> CommentedMap:
     Raises:
         Refused: it is something else.
     """
+    from ruamel.yaml.comments import CommentedMap
+
     values = document.get(variable)
     if values is None:
         return CommentedMap()
@@ -73,6 +80,8 @@ def shown(path: Path) -> str:
 
 
 def _yaml() -> YAML:
+    from ruamel.yaml import YAML
+
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 10_000

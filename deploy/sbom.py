@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import uuid
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.host.changes import SBOM
+
+if TYPE_CHECKING:
+    from importlib.metadata import PackageMetadata
 
 
 def write(packages: Path, lock: str, folder: Path) -> None:
@@ -18,6 +20,9 @@ def write(packages: Path, lock: str, folder: Path) -> None:
         lock: digest of the lock. Equal locks have equal documents, whoever builds them.
     """
     # Here, because it takes a fifth of a second to import, and a lock is asked once.
+    import uuid
+    from importlib import metadata
+
     from cyclonedx.contrib.license.factories import LicenseFactory
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component, ComponentType
@@ -48,7 +53,7 @@ def write(packages: Path, lock: str, folder: Path) -> None:
     (folder / SBOM).write_text(json.dumps(document, indent=1, sort_keys=True))
 
 
-def _licence(facts: metadata.PackageMetadata) -> str:
+def _licence(facts: PackageMetadata) -> str:
     """One line at most: some packages put the licence's whole text into that field."""
     fields = (facts[key] for key in ("License-Expression", "License") if key in facts)
     told = next(fields, "")

@@ -26,6 +26,8 @@ from deploy.host.errors import Refused
 Tree = Mapping[str, str]
 
 OBJECT_NAME = re.compile(r"[0-9a-f]{64}x?")
+# A path with a part that is "", "." or "..", so an absolute one too.
+LEAVING = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\0")
 INCOMING = "incoming"
 CHUNK = 1 << 20
 
@@ -254,8 +256,7 @@ def _take(path: Path, plain: io.BufferedIOBase, size: int) -> None:
 
 
 def _check_path(path: str) -> None:
-    parts = path.split("/")
-    if path.startswith("/") or "\0" in path or any(part in ("", ".", "..") for part in parts):
+    if LEAVING.search(path):
         raise Refused(
             f"The artifact holds the path {path!r}, which leaves its folder. Run: invoke deploy"
         )

@@ -1,4 +1,4 @@
-"""What is imported before a conversation begins: whoever waits for it waits for every module."""
+"""What is imported before a conversation or a build begins: each module is waited for."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CONTROLLER = "import sys; sys.argv = ['invoke', 'deploy']; import tasks"
+BUILD = "import sys; import deploy.build"
 DROPLET = "import sys; import deploy.host.main"
 
 
@@ -15,9 +16,10 @@ DROPLET = "import sys; import deploy.host.main"
     ("code", "later"),
     [
         (CONTROLLER, "deploy.stages deploy.build deploy.runner fabric ruamel.yaml rich platform"),
+        (BUILD, "ruamel.yaml cyclonedx importlib.metadata"),
         (DROPLET, "deploy.host.operating deploy.host.reading deploy.host.by_hand ssl platform"),
     ],
-    ids=["controller", "droplet"],
+    ids=["controller", "build", "droplet"],
 )
 def test_a_conversation_does_not_wait_for_what_comes_later(code: str, later: str) -> None:
     found = subprocess.run(
