@@ -138,7 +138,7 @@ def places(*trees: tuple[Path, Mapping[str, str]]) -> dict[str, str]:
 
 def _sizes(names: Iterable[str], found: Places) -> dict[str, int]:
     """Bytes of objects, by their names."""
-    return {name: os.stat(found[name]).st_size for name in names}  # noqa: PTH116
+    return {name: Path(found[name]).stat().st_size for name in names}
 
 
 def _beside(

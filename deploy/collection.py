@@ -5,8 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Collection as Some
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ class Collection:
         return (*plain, (self.folder / TWINS, self.twins))
 
 
-def write(folder: Path, hashed: Some[str], manifest: str | None, squeezed: Path) -> None:
+def write(folder: Path, hashed: Iterable[str], manifest: str | None, squeezed: Path) -> None:
     """Name the files of a collection once: ten thousand need not be read at each build.
 
     Args:
