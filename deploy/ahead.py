@@ -47,6 +47,16 @@ class Ahead:
         wait(either, return_when=FIRST_COMPLETED)
         return None if self._artifact.done() else self._unpacked.result()
 
+    def expected(self, droplet: Platform) -> Artifact | None:
+        """What will be built if the project answers as it did last time.
+
+        None when that cannot be expected, or the build has ended.
+        """
+        self._know(droplet)
+        either: tuple[Future[Any], ...] = (self._expected, self._artifact)
+        wait(either, return_when=FIRST_COMPLETED)
+        return None if self._artifact.done() else self._expected.result()
+
     def check(self) -> None:
         """Raise what ended the build, if something did."""
         if self._artifact.done():
@@ -74,11 +84,18 @@ class Ahead:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._droplet = droplet
         self._unpacked: Future[Packages] = Future()
-        self._artifact = ThreadPoolExecutor(1).submit(self._build, droplet, self._unpacked)
+        self._expected: Future[Artifact] = Future()
+        told = self._unpacked.set_result, self._expected.set_result
+        self._artifact = ThreadPoolExecutor(1).submit(self._build, droplet, *told)
 
-    def _build(self, droplet: Platform, unpacked: Future[Packages]) -> Artifact:
+    def _build(
+        self,
+        droplet: Platform,
+        unpacked: Callable[[Packages], None],
+        expected: Callable[[Artifact], None],
+    ) -> Artifact:
         # Here, because the droplet can be asked meanwhile.
         from deploy.build import build
 
-        note, tell = self._notes.append, unpacked.set_result
-        return build(self._root, self._revision, self._target, droplet, note, tell)
+        note = self._notes.append
+        return build(self._root, self._revision, self._target, droplet, note, unpacked, expected)

@@ -169,7 +169,6 @@ def assemble(
     facts: Mapping[str, Any],
     lock: str,
     droplet: Platform,
-    warnings: tuple[str, ...],
 ) -> Artifact:
     """Name every file of a build by its content.
 
@@ -214,7 +213,7 @@ def assemble(
     }
     project = project_files.joined(manifest)
     kept(cache / FILES / listing_name(project), partial(_list, project))
-    return Artifact(revision, source, digest, manifest, blobs, warnings, cache)
+    return Artifact(revision, source, digest, manifest, blobs, (), cache)
 
 
 def _list(tree: Mapping[str, str], folder: Path) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import secrets
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
 
-from deploy import asking, collection, judging, sbom
+from deploy import judging, sbom
+from deploy.answers import Answer, Question
 from deploy.artifact import (
     PACKAGES,
     TREE,
@@ -24,8 +25,6 @@ from deploy.artifact import (
     listed_in,
     tree_of,
 )
-from deploy.asking import config_vars_of
-from deploy.collection import Collection
 from deploy.conventions import locked_requirements, python_problem
 from deploy.errors import Refused
 from deploy.kept import kept
@@ -37,8 +36,8 @@ from deploy.target import Platform, Target
 CONTROLLER_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def _unused(_: Packages) -> None:
-    """Nobody waits for them."""
+def _unused(_: object) -> None:
+    """Nobody waits for it."""
 
 
 def build(
@@ -48,6 +47,7 @@ def build(
     droplet: Platform,
     note: Callable[[str], None],
     unpacked: Callable[[Packages], None] = _unused,
+    expected: Callable[[Artifact], None] = _unused,
 ) -> Artifact:
     """Make the artifact of a revision, reusing what earlier builds made of equal inputs.
 
@@ -56,6 +56,8 @@ def build(
         droplet: what the wheels are for.
         note: told what takes long.
         unpacked: given the droplet's packages while the project is still asked.
+        expected: given what is returned if the project answers as it did last time, where so little
+            has changed that it may; equal then, but for the warnings.
 
     Raises:
         Refused: the project cannot be built as it is; nothing was changed anywhere.
@@ -67,10 +69,17 @@ def build(
         raise Refused(problem)
     requirements = locked(root, source, target, droplet, note)
     lock = lock_of(requirements, droplet)
+    foreseen: Future[tuple[Question, Answer | None]] = Future()
 
-    def asked() -> tuple[Collection, Any]:
-        python = virtual_environment(cache, requirements, note)
-        return _collect(root, source, python, target, revision.tree)
+    def asked() -> Answer:
+        try:
+            python = virtual_environment(cache, requirements, note)
+            question = Question(root, source, python, target, revision)
+            foreseen.set_result((question, question.foreseen()))
+        except BaseException as error:
+            foreseen.set_exception(error)
+            raise
+        return question.answer()
 
     # Before the project is asked, which may write there.
     files = listed_in(source)
@@ -81,12 +90,22 @@ def build(
         unpacked(Packages(cache, lock, packages))
         app = tree_of(source, files)
         listed = kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
-        collected, facts = beside.result()
-    warnings = _judge(facts, source, target)
-    facts["processes"] = _processes(source, target, facts)
-    return assemble(
-        cache, revision, source, app, packages, listed, collected, facts, lock, droplet, warnings
-    )
+
+        def of(answer: Answer) -> Artifact:
+            facts = {**answer.facts, "processes": _processes(source, target, answer.facts)}
+            collected = answer.collected
+            return assemble(
+                cache, revision, source, app, packages, listed, collected, facts, lock, droplet
+            )
+
+        question, guess = foreseen.result()
+        made = of(guess) if guess else None
+        if made:
+            expected(made)
+        answer = beside.result()
+    warnings = _judge(answer.facts, source, target)
+    question.remember()
+    return replace(made if made and answer == guess else of(answer), warnings=warnings)
 
 
 def locked(
@@ -161,69 +180,6 @@ def virtual_environment(
     lock = digest_of([requirements.read_text(), CONTROLLER_PYTHON, "controller"])[:16]
     venv = kept(cache / "venv" / lock, install, movable=False)
     return venv / "bin" / "python"
-
-
-def _collect(
-    root: Path, source: Path, python: Path, target: Target, tree: str
-) -> tuple[Collection, Any]:
-    """The project's static files, collected, and what Django says of the project."""
-    cache = root / ".slipway" / "cache"
-    given, hidden = config_vars_of(root, target)
-    told = json.dumps([given, hidden, dict(target.build_env)], sort_keys=True)
-    inputs = [tree, python.parents[1].name, told, asking.IN_PROJECT.read_text()]
-    inputs += [target.domain, *target.addons]
-
-    collections, gzip = cache / "collections", cache / "gzip"
-
-    def look(draft: Path) -> None:
-        files = draft / collection.FILES
-        facts = _ask(python, source, target, given, hidden, files, collections)
-        if facts["collection"]:
-            kept(collections / facts["collection"], lambda made: _keep(files, facts, made, gzip))
-        else:
-            collection.write(draft, facts["hashed"], facts["manifest"], gzip)
-        (draft / "facts.json").write_text(json.dumps(facts))
-
-    made = kept(cache / "static" / digest_of(inputs)[:16], look)
-    facts = json.loads((made / "facts.json").read_text())
-    if facts["collection"]:
-        # Kept as long as what leads to it, which is used at the same moments.
-        made = kept(collections / facts["collection"], _never)
-    return collection.read(made), facts
-
-
-def _keep(files: Path, facts: Mapping[str, Any], made: Path, gzip: Path) -> None:
-    """Static files that were collected just now."""
-    files.rename(made / collection.FILES)
-    collection.write(made, facts["hashed"], facts["manifest"], gzip)
-    (made / "told.json").write_text(json.dumps([facts["hashed"], facts["manifest"]]))
-
-
-def _never(_: Path) -> None:
-    raise Refused("A part of .slipway/cache is gone. Remove that folder, and run it again")
-
-
-def _ask(
-    python: Path,
-    source: Path,
-    target: Target,
-    given: Mapping[str, str],
-    hidden: tuple[str, ...],
-    files: Path,
-    collections: Path | None = None,
-) -> Any:
-    """The project's facts. Where it does not run without its secrets, random words stand in."""
-    try:
-        return asking.ask(python, source, target, given, files, collections)
-    except Refused as refused:
-        if not hidden:
-            raise
-        stand_ins = {name: secrets.token_urlsafe(50) for name in hidden}
-        try:
-            return asking.ask(python, source, target, {**stand_ins, **given}, files, collections)
-        except Refused:
-            # Of the stand-ins it would be misleading.
-            raise refused from None
 
 
 def _judge(facts: Mapping[str, Any], source: Path, target: Target) -> tuple[str, ...]:

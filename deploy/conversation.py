@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,14 +51,19 @@ def conversation(
     lock: bool,
     recover: bool = True,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    then: Iterable[str] = (),
 ) -> Iterator[tuple[Session, dict[str, Any]]]:
-    """The conversation with the droplet, and its facts; opening it is a phase of its own."""
+    """The conversation with the droplet, and its facts; opening it is a phase of its own.
+
+    Args:
+        lock, recover, then: as :meth:`Session.open` has them.
+    """
     with ExitStack() as stack:
         with console.phase("connect"):
             start = stack.enter_context(request.connect(request.target))
             told = on_event or console.event
             session = stack.enter_context(Session(request.target, start, request.who, told))
-            facts = session.open(request.command, lock, request.wait, recover)
+            facts = session.open(request.command, lock, request.wait, recover, then)
             _check_clock(facts, request.target)
             _warn_of_certificate(facts, console)
         yield session, facts

@@ -26,6 +26,11 @@ class Hooks:
     revision: Revision
     note: Callable[[str], None]
 
+    @property
+    def before_any(self) -> bool:
+        """Whether something of the project's own has to be run on the way."""
+        return any((self.source / "hooks").glob("before-*"))
+
     def before(self, step: str, release: str = "") -> None:
         """Run hooks/before-PHASE.
 

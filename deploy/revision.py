@@ -108,6 +108,16 @@ def between(repository: Path, project: str, old: str, new: str) -> Commits | Non
     return Commits(tuple(sides[False]), tuple(sides[True]))
 
 
+def changed_paths(revision: Revision, old: str) -> list[str] | None:
+    """The project's files that differ between another tree of it and this revision's.
+
+    None when the repository does not know that tree.
+    """
+    differ = ("diff-tree", "-r", "-z", "--name-only", old, revision.tree)
+    found = git(revision.repository, *differ, **revision.variables)
+    return found.stdout.split("\0")[:-1] if found.returncode == 0 else None
+
+
 def export(revision: Revision, folder: Path) -> None:
     """Write the project's source at that revision to ``folder``."""
     archive = ("git", "archive", "--format=tar", revision.tree)

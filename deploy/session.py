@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
@@ -75,6 +76,7 @@ class Session:
         self._who = who
         self._on_event = on_event
         self._received = b""
+        self._asked: deque[str] = deque()
         self._channel = start(commands.serve(target, tool().digest))
 
     def __enter__(self) -> Self:
@@ -89,7 +91,12 @@ class Session:
         self._channel.close()
 
     def open(
-        self, command: str, lock: bool, wait: bool = False, recover: bool = True
+        self,
+        command: str,
+        lock: bool,
+        wait: bool = False,
+        recover: bool = True,
+        then: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Begin; returns the droplet's facts (reading.ahead on the host side).
 
@@ -98,6 +105,7 @@ class Session:
             lock: keep others from deploying until the session ends.
             wait: wait for the lock instead of refusing.
             recover: with the lock, first put right what a killed run left behind.
+            then: operations that are asked for in the same breath, as of :meth:`ask`.
 
         Raises:
             Refused: never provisioned, or somebody else holds the lock.
@@ -111,16 +119,28 @@ class Session:
         }
         try:
             # A shell that has no tool to start may be gone before it is written to.
-            self._send(opening)
-            facts: dict[str, Any] = self._result()
+            return self._opened(opening, then)
         except _ToolMissing:
             self._install_tool()
-            self._send(opening)
             try:
-                facts = self._result()
+                return self._opened(opening, then)
             except _ToolMissing:
                 raise self._lost() from None
-        return facts
+
+    def _opened(self, opening: dict[str, Any], then: Iterable[str]) -> dict[str, Any]:
+        self._send(opening)
+        self._asked.clear()
+        for do in then:
+            self.ask(do)
+        return dict(self._result())
+
+    def ask(self, do: str, args: Mapping[str, Any] | None = None) -> None:
+        """Send what :meth:`call` will be asked next, so that the droplet need not wait for it.
+
+        Operations that fail end the conversation, and those after them are not begun.
+        """
+        self._send({"do": do, **(args or {})})
+        self._asked.append(do)
 
     def call(self, do: str, args: Mapping[str, Any] | None = None, ended: bool = False) -> Any:
         """Run one operation of the release tool and return its result.
@@ -133,7 +153,8 @@ class Session:
         Raises:
             SlipwayError: as the droplet reported it.
         """
-        self._send({"do": do, **(args or {})})
+        if not self._was_asked(do):
+            self._send({"do": do, **(args or {})})
         try:
             return self._result()
         except KeyboardInterrupt:
@@ -141,6 +162,14 @@ class Session:
                 self._on_event({"phase": do, "note": "Ctrl-C: backing out"})
             self._write(CANCEL)
             return self._result()
+
+    def _was_asked(self, do: str = "") -> bool:
+        """Whether it is answered next. Answers that nobody wants any more are passed over."""
+        while self._asked:
+            if self._asked.popleft() == do:
+                return True
+            self._result()
+        return False
 
     def push(self, manifest: bytes, pack: Pack, sent: Sent) -> Any:
         """Push an artifact.
@@ -152,11 +181,16 @@ class Session:
         """
         return self._bring({"do": "push", "built_by": self._who}, manifest, pack, sent)
 
+    def begin(self, manifest: bytes, pack: Pack, sent: Sent) -> Any:
+        """Push an artifact that is only expected: it starts, and waits to be sealed."""
+        return self._bring({"do": "begin", "built_by": self._who}, manifest, pack, sent)
+
     def packages(self, manifest: bytes, pack: Pack, sent: Sent) -> None:
         """Bring the packages of an artifact before the rest of it is built; as :meth:`push`."""
         self._bring({"do": "packages"}, manifest, pack, sent)
 
     def _bring(self, command: dict[str, Any], manifest: bytes, pack: Pack, sent: Sent) -> Any:
+        self._was_asked()
         self._send({**command, "bytes": len(manifest)})
         self._write(manifest)
         sent(len(manifest))
@@ -178,6 +212,7 @@ class Session:
             manifest: the artifact's compressed manifest.
             packages: its packages, versions by name.
         """
+        self._was_asked()
         self._send({"do": "plan", "bytes": len(manifest), "packages": dict(packages)})
         self._write(manifest)
         return dict(self._result())

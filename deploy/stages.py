@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from deploy import sources
 from deploy.ahead import Ahead
 from deploy.changes import commits, listed
-from deploy.console import Console
+from deploy.console import Console, PhaseTime
 from deploy.conversation import Request, conversation, tell_of_maintenance
-from deploy.errors import Refused
+from deploy.errors import Refused, SlipwayError
 from deploy.hooks import Hooks
 from deploy.planfile import Plan, World, moved
 from deploy.revision import Revision
-from deploy.session import Session
+from deploy.session import Pack, Sent, Session
 from deploy.target import Platform, Target
 
 if TYPE_CHECKING:
@@ -38,22 +38,36 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
         raise Refused(f"No phase {request.stop_before} to stop before; there are: {known}")
     revision = revision_of(request)
     ahead = Ahead(request.root, request.target, revision, request.ahead)
-    with conversation(request, console, lock=True) as (session, facts):
+    with conversation(request, console, lock=True, then=["holdings"]) as (session, facts):
         tell_of_maintenance(facts, console)
-        # What holds to a plan brings nothing before it is compared.
-        artifact = built(facts, console, ahead, None if request.plan else session)
+        begun = None
         if request.plan:
+            # What holds to a plan brings nothing before it is compared.
+            artifact = built(facts, console, ahead)
             _hold_to(request.plan, request.target, session, artifact, facts)
+        elif request.stop_before:
+            artifact = built(facts, console, ahead, session)
+        else:
+            artifact, begun = _begun(request.target, revision, session, ahead, facts, console)
         if is_live(artifact, facts):
             return {"changed": False, "release": facts["current"], "url": _url(request)}
         hooks = Hooks(artifact.source, request.target, revision, console.note)
-        hooks.before("push")
-        release, _ = pushed(session, artifact, facts, console)
+        if begun:
+            release = begun
+            session.ask("seal")
+        else:
+            hooks.before("push")
+            release, _ = pushed(session, artifact, facts, console)
+        of = {"release": release["id"]}
+        asked = {"migrate": {**of, "allow_breaking": request.allow_breaking}}
+        if not hooks.before_any:
+            # From far away each question costs a round trip.
+            for step in steps:
+                session.ask(step, asked.get(step, of))
         done: dict[str, Any] = {"release": release}
         for step in steps:
             hooks.before(step, release["id"])
-            facts = {"allow_breaking": request.allow_breaking} if step == "migrate" else {}
-            done |= session.call(step, {"release": release["id"], **facts})
+            done |= session.call(step, asked.get(step, of))
     if request.stop_before:
         return {"changed": True, "stopped_before": request.stop_before, **done}
     hooks.after("switch", release["id"])
@@ -140,20 +154,65 @@ def built(
     Args:
         session: brings its packages there, while the rest is built; ``facts`` tell of them then.
     """
-    droplet = Platform(python=facts["python"], machine=facts["machine"])
     with console.phase("build") as building:
+        if session:
+            _bring_packages(session, ahead, facts, building)
+        return ahead.artifact(_platform(facts), console.note)
 
-        def sent(count: int) -> None:
-            building.bytes += count
-            ahead.check()
 
-        packages = ahead.packages(droplet) if session else None
-        if session and packages:
-            locks: list[str] = with_holdings(facts, session)["locks"]
-            if packages.lock not in locks:
-                session.packages(packages.compressed_manifest(locks), packages.pack, sent)
-                locks.append(packages.lock)
-        return ahead.artifact(droplet, console.note)
+def _bring_packages(
+    session: Session, ahead: Ahead, facts: dict[str, Any], building: PhaseTime
+) -> None:
+    def sent(count: int) -> None:
+        building.bytes += count
+        ahead.check()
+
+    packages = ahead.packages(_platform(facts))
+    if packages:
+        locks: list[str] = with_holdings(facts, session)["locks"]
+        if packages.lock not in locks:
+            session.packages(packages.compressed_manifest(locks), packages.pack, sent)
+            locks.append(packages.lock)
+
+
+def _platform(facts: Mapping[str, Any]) -> Platform:
+    return Platform(python=facts["python"], machine=facts["machine"])
+
+
+def _begun(
+    target: Target,
+    revision: Revision,
+    session: Session,
+    ahead: Ahead,
+    facts: dict[str, Any],
+    console: Console,
+) -> tuple[Artifact, dict[str, Any] | None]:
+    """The artifact, and its release if that was begun while the project was still asked.
+
+    Where the project's answer can be expected, the release starts meanwhile, and waits to be
+    sealed; it is taken away when the answer is another. Whoever has hooks is asked by them first.
+    """
+    droplet = _platform(facts)
+    with console.phase("build") as building:
+        _bring_packages(session, ahead, facts, building)
+        expected = ahead.expected(droplet)
+        if (
+            expected is None
+            or is_live(expected, facts)
+            or Hooks(expected.source, target, revision, console.note).before_any
+        ):
+            return ahead.artifact(droplet, console.note), None
+    release, _ = pushed(session, expected, facts, console, session.begin)
+    try:
+        with console.phase("check"):
+            artifact = ahead.artifact(droplet, console.note)
+    except SlipwayError:
+        session.call("withdraw")
+        raise
+    if artifact.manifest == expected.manifest:
+        return artifact, release
+    session.call("withdraw")
+    return artifact, None
 
 
 def with_holdings(facts: dict[str, Any], session: Session) -> dict[str, Any]:
@@ -164,16 +223,24 @@ def with_holdings(facts: dict[str, Any], session: Session) -> dict[str, Any]:
 
 
 def pushed(
-    session: Session, artifact: Artifact, facts: dict[str, Any], console: Console
+    session: Session,
+    artifact: Artifact,
+    facts: dict[str, Any],
+    console: Console,
+    bring: Callable[[bytes, Pack, Sent], Any] | None = None,
 ) -> tuple[dict[str, Any], bool]:
-    """The artifact's release on the droplet, and whether it is a new one."""
+    """The artifact's release on the droplet, and whether it is a new one.
+
+    Args:
+        bring: as the session's ``push``, or its ``begin``.
+    """
     with console.phase("push") as pushing:
 
         def sent(count: int) -> None:
             pushing.bytes += count
 
         manifest = artifact.compressed_manifest(with_holdings(facts, session))
-        done = session.push(manifest, artifact.pack, sent)
+        done = (bring or session.push)(manifest, artifact.pack, sent)
         release: dict[str, Any] = done["release"]
         console.note(release["id"] if done["new"] else f"{release['id']} was pushed before")
     return release, done["new"]

@@ -10,14 +10,19 @@ from contextlib import suppress
 def run(argv: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
     """Run a program without input, and return its output as text.
 
+    Raises:
+        subprocess.TimeoutExpired: as :func:`end`.
+    """
+    return end(begin(argv), seconds)
+
+
+def begin(argv: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a program without input, and do not wait for it.
+
     A session of its own keeps a terminal's Ctrl-C from it: it ends when it is done, and what is
     backed out is backed out in order.
-
-    Raises:
-        subprocess.TimeoutExpired: it takes longer. A program that runs as root cannot be killed
-            from here and goes on; the caller has a verb to undo it.
     """
-    process = subprocess.Popen(
+    return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -26,10 +31,19 @@ def run(argv: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]
         errors="replace",
         start_new_session=True,
     )
+
+
+def end(process: subprocess.Popen[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    """Wait for a program that was begun.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes longer. A program that runs as root cannot be killed
+            from here and goes on; the caller has a verb to undo it.
+    """
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         with suppress(PermissionError):
             process.kill()
         raise
-    return subprocess.CompletedProcess(argv, process.returncode, out, err)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)

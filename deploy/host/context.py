@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from deploy.host.errors import BackedOut
 from deploy.host.events import Reporter
@@ -11,12 +12,16 @@ from deploy.host.layout import Layout
 from deploy.host.site import Site, load
 from deploy.host.units import Units
 
+if TYPE_CHECKING:
+    from deploy.host.release import Release
+
 
 @dataclass(frozen=True)
 class Context:
     """One run of the release tool.
 
     ``who`` and ``command`` go to the audit log; ``cancel`` is set when somebody pressed Ctrl-C.
+    ``begun`` are releases that were laid out and are not sealed (deploy/host/candidate.py).
     """
 
     site: Site
@@ -25,6 +30,7 @@ class Context:
     who: str
     command: str
     cancel: threading.Event = field(default_factory=threading.Event)
+    begun: list[Release] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:

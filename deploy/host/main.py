@@ -60,6 +60,7 @@ def serve(app: str) -> int:
 
             while (command := wire.command()) is not None:
                 reporter.event(result=operating.operate(ctx, wire, command))
+            operating.leave(ctx)
         except SlipwayError as error:
             reporter.failure(error)
             return error.exit_code

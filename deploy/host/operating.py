@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.host import audit, logs, maintenance, operations, planning, reading
+from deploy.host import audit, candidate, logs, maintenance, operations, planning, reading
 from deploy.host.certificates import certificates
 from deploy.host.context import Context
 from deploy.host.history import history
@@ -23,6 +23,8 @@ def operate(ctx: Context, wire: Wire, command: Mapping[str, Any]) -> Any:
     name = command["do"]
     if name == "push":
         return operations.push(ctx, wire, command["bytes"], command["built_by"])
+    if name == "begin":
+        return candidate.begin(ctx, wire, command["bytes"], command["built_by"])
     if name == "packages":
         return operations.packages(ctx, wire, command["bytes"])
     if name == "plan":
@@ -31,7 +33,14 @@ def operate(ctx: Context, wire: Wire, command: Mapping[str, Any]) -> Any:
         return _OPERATIONS[name](ctx, command)
 
 
+def leave(ctx: Context) -> None:
+    """Before the conversation ends: what was begun and not confirmed leaves too."""
+    candidate.withdraw(ctx)
+
+
 _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
+    "seal": lambda ctx, command: candidate.seal(ctx),
+    "withdraw": lambda ctx, command: candidate.withdraw(ctx),
     "collectstatic": lambda ctx, command: operations.collectstatic(ctx, command["release"]),
     "migrate": lambda ctx, command: operations.migrate_to(
         ctx, command["release"], command["allow_breaking"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -33,15 +34,23 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     Args:
         size: bytes of the compressed manifest that follow on the wire.
     """
+    release, new = brought(ctx, wire, size, built_by)
+    if new:
+        os.sync()
+        pushing.complete(ctx, release)
+    return {"release": release.to_json(), "new": new}
+
+
+def brought(ctx: Context, wire: Wire, size: int, built_by: str) -> tuple[Release, bool]:
+    """The release of an artifact that comes on the wire, and whether it is new, so not sealed."""
     manifest = read_manifest(ctx.layout, wire, size)
     known = pushed_before(ctx, manifest)
     if known:
         ctx.reporter.event(need=[])
-        return {"release": known.to_json(), "new": False}
+        return known, False
     _take(ctx, wire, manifest, object_names(manifest))
     listed = assets.told(ctx.layout, manifest, manifest["assets"])
-    made = pushing.assemble(ctx, {**manifest, "assets": listed}, built_by)
-    return {"release": made.to_json(), "new": True}
+    return pushing.lay_out(ctx, {**manifest, "assets": listed}, built_by), True
 
 
 def packages(ctx: Context, wire: Wire, size: int) -> None:

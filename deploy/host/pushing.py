@@ -71,20 +71,28 @@ def check_room(ctx: Context, size: int) -> None:
 
 
 def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release:
-    """Lay out and seal a release from objects that are all in the store.
+    """Lay out and seal a release, as :func:`lay_out` and :func:`complete` do; returns it."""
+    release = lay_out(ctx, manifest, built_by)
+    os.sync()
+    complete(ctx, release)
+    return release
+
+
+def lay_out(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release:
+    """Lay out a release from objects that are all in the store.
 
     Args:
         manifest: what the controller built (deploy/artifact.py writes it).
 
     Returns:
-        The sealed release; not started, not live.
+        The release; not sealed, not started, not live.
     """
     layout = ctx.layout
     venv = assemble_venv(layout, manifest["lock"], manifest["venv"])
     release_id = _free_id(layout, manifest["revision"])
     folder = layout.release(release_id)
     _lay_out(ctx, folder, manifest, venv)
-    release = Release(
+    return Release(
         id=release_id,
         sequence=max((r.sequence for r in read_all(layout)), default=0) + 1,
         revision=manifest["revision"],
@@ -100,11 +108,14 @@ def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Releas
         built_by=built_by,
         created_at=audit.now(),
     )
-    os.sync()
+
+
+def complete(ctx: Context, release: Release) -> None:
+    """Seal a release that was laid out and forced to the disk."""
+    folder = ctx.layout.release(release.id)
     seal(folder, release)
     told = {"who": ctx.who, "revision": release.revision, "seal": seal_of(folder)}
-    audit.append(layout, audit.PUSHED, release_id, **told)
-    return release
+    audit.append(ctx.layout, audit.PUSHED, release.id, **told)
 
 
 def seal(folder: Path, release: Release) -> None:
@@ -172,15 +183,20 @@ def _files(folder: Path) -> dict[str, str]:
     return dict(json.loads((folder / MANIFEST).read_text())["files"])
 
 
-def remove_unsealed(ctx: Context) -> list[str]:
-    """Collect what a push that was killed left half-done; returns the ids."""
-    layout = ctx.layout
-    objects.adopt(layout.objects)
-    half = [
+def unsealed(layout: Layout) -> list[Path]:
+    """The folders of releases that are not complete."""
+    return [
         path
         for path in layout.releases.iterdir()
         if RELEASE_ID.fullmatch(path.name) and not (path / "release.json").exists()
     ]
+
+
+def remove_unsealed(ctx: Context) -> list[str]:
+    """Collect what a push that was killed left half-done; returns the ids."""
+    layout = ctx.layout
+    objects.adopt(layout.objects)
+    half = unsealed(layout)
     for path in half:
         ctx.units.forget(path.name)
         shutil.rmtree(path)

@@ -9,7 +9,7 @@ from deploy.host import audit, maintenance
 from deploy.host.context import Context
 from deploy.host.events import Phase, phase
 from deploy.host.plan import staged
-from deploy.host.pushing import remove_unsealed
+from deploy.host.pushing import remove_unsealed, unsealed
 from deploy.host.release import current_id, read
 from deploy.host.retiring import retire, strays, warm
 from deploy.host.units import ACTIVE
@@ -31,8 +31,13 @@ def recover(ctx: Context) -> None:
     current = current_id(layout)
     keep = {current} | warm(ctx, current) if current else set()
     left = strays(loaded, keep | staged(audit.fold(audit.read(layout))))
+    half_made = {path.name for path in unsealed(layout)}
     for release in left:
-        retire(ctx, release)
+        # Nobody was sent to what is not sealed, and it is removed with all that it is bound to.
+        if release in half_made:
+            ctx.units.stop(release)
+        else:
+            retire(ctx, release)
     half = remove_unsealed(ctx)
     if left or half:
         with phase(ctx.reporter, "recover") as recovering:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
-from deploy.host.command import run
+from deploy.host.command import begin, end, run
 from deploy.host.errors import NeedsYou
 from deploy.host.site import Site
 
@@ -37,6 +37,11 @@ class Units:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._begun: dict[str, subprocess.Popen[str]] = {}
+
+    def begin(self, release: str) -> None:
+        """Have it started, and do not wait: :meth:`start` does."""
+        self._begun[release] = begin(self._argv("start", release))
 
     def start(self, release: str, seconds: float) -> str | None:
         """Start the socket and the service, but for those that run; returns when both are ready.
@@ -47,17 +52,25 @@ class Units:
         Returns:
             None, or a sentence that says why it did not start.
         """
+        begun = self._begun.pop(release, None)
         units = (f"{self._web}{release}.{kind}" for kind in ("socket", "service"))
-        if run(("systemctl", "is-active", *units), HELPER_SECONDS).stdout.split() == 2 * [ACTIVE]:
+        if not begun and run(
+            ("systemctl", "is-active", *units), HELPER_SECONDS
+        ).stdout.split() == 2 * [ACTIVE]:
             return None
         try:
-            done = self._call("start", release, seconds=seconds, check=False)
+            done = end(begun or begin(self._argv("start", release)), seconds)
         except subprocess.TimeoutExpired:
             return f"it was not ready within {seconds:.0f} s"
         return None if done.returncode == 0 else done.stderr.strip() or "systemd refused it"
 
     def stop(self, release: str, seconds: float = HELPER_SECONDS) -> None:
+        begun = self._begun.pop(release, None)
         self._call("stop", release, seconds=seconds)
+        if begun:
+            # It may have asked systemd only now.
+            end(begun, seconds)
+            self._call("stop", release, seconds=seconds)
 
     def retire(self, release: str) -> None:
         """Have it stopped; what it is at, systemd lets it finish, and nobody waits for that."""
@@ -147,6 +160,9 @@ class Units:
     def _web(self) -> str:
         return f"{self._site.app}-web@"
 
+    def _argv(self, *args: str) -> tuple[str, ...]:
+        return (*self._site.unit_helper, *args)
+
     def _look(self, *args: str) -> str:
         done = run(("systemctl", *args), HELPER_SECONDS)
         if done.returncode != 0:
@@ -159,7 +175,7 @@ class Units:
     def _call(
         self, *args: str, seconds: float = HELPER_SECONDS, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        argv = (*self._site.unit_helper, *args)
+        argv = self._argv(*args)
         done = run(argv, seconds)
         if check and done.returncode != 0:
             raise NeedsYou(

@@ -41,10 +41,13 @@ class Built:
     def __init__(self) -> None:
         self.go_on = threading.Event()
         self.refusal: Exception | None = None
+        self.expected: Any = None
 
     def __call__(self, root: Path, *rest: Any) -> Any:
-        packages = Packages(root, "lock", root)
-        rest[-1](packages)
+        unpacked, expected = rest[-2:]
+        unpacked(Packages(root, "lock", root))
+        if self.expected:
+            expected(self.expected)
         assert self.go_on.wait(SECONDS)
         if self.refusal:
             raise self.refusal
@@ -82,3 +85,18 @@ def test_who_sends_packages_is_told_when_the_build_is_refused(built: tuple[Ahead
         ahead.artifact(DROPLET, print)
     with pytest.raises(Refused, match="DEBUG is on"):
         ahead.check()
+
+
+def test_what_is_expected_is_handed_out_until_it_is_known(built: tuple[Ahead, Built]) -> None:
+    ahead, build = built
+    build.expected = SimpleNamespace(warnings=())
+    assert ahead.expected(DROPLET) is build.expected
+    build.go_on.set()
+    ahead.artifact(DROPLET, print)
+    assert ahead.expected(DROPLET) is None
+
+
+def test_nobody_waits_for_what_cannot_be_expected(built: tuple[Ahead, Built]) -> None:
+    ahead, build = built
+    threading.Timer(0.1, build.go_on.set).start()
+    assert ahead.expected(DROPLET) is None

@@ -293,7 +293,6 @@ def test_the_digest_is_of_what_runs_and_not_of_how_it_was_squeezed(
             facts=facts,
             lock="lock",
             droplet=Platform("3.13", "x86_64"),
-            warnings=(),
         )
 
     first = assembled("here")

@@ -242,8 +242,10 @@ def test_a_push_that_is_broken_off_ends_the_hook(clone: Path, droplet: Path) -> 
 import sys
 sys.stdin.buffer.readline()
 open({str(begun)!r}, "w").close()
+while sys.stdin.buffer.readline():
+    pass
 with open({str(left)!r}, "w") as file:
-    file.write(repr(sys.stdin.buffer.readline()))
+    file.write("its input ended")
 """)
     pushing = subprocess.Popen(
         ("git", "push", str(droplet / "repo.git"), "main"),
@@ -256,7 +258,6 @@ with open({str(left)!r}, "w") as file:
     pushing.wait()
     # The tool's input ends: the hook is gone, though git would go on listening to it.
     wait_for(left)
-    assert left.read_text() == "b''"
 
 
 def wait_for(path: Path) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import asking, build, judging
+from deploy import answers, asking, judging
+from deploy.answers import Question
 from deploy.errors import Refused
 from deploy.kept import kept
+from deploy.revision import Revision
 from tests.unit.test_build import TARGET
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +93,7 @@ def test_static_files_are_collected_again_only_where_they_changed(source: Path) 
         found, made = facts["collection"], any(files.iterdir())
         if found and made:
             place = kept(collections / found, lambda _: None)
-            build._keep(files, facts, place, source.parent / "gzip")
+            answers._keep(files, facts, place, source.parent / "gzip")
         return found, made
 
     first, made = collect("one")
@@ -140,11 +142,16 @@ def test_a_build_is_given_the_config_vars_that_the_inventory_sets(tmp_path: Path
 def test_a_secret_is_stood_in_for_only_where_nothing_runs_without(source: Path) -> None:
     settings = source / "locallibrary/settings.py"
     text = settings.read_text()
+    inventory = source.parent / "inventory/group_vars/staging.yml"
+    inventory.parent.mkdir(parents=True)
 
     def ask(line: str, *hidden: str) -> None:
         settings.write_text(f"{text}{line}\n")
-        files = source.parent / "static"
-        build._ask(Path(sys.executable), source, TARGET, {"PLAIN": "b"}, hidden, files)
+        secret = [f"  {name}: !vault |\n    $ANSIBLE\n" for name in hidden]
+        inventory.write_text(f"---\napp_config_vars:\n  PLAIN: b\n{''.join(secret)}")
+        revision = Revision(source, "1" * 40, "2" * 40, ".", "", "")
+        question = Question(source.parent, source, Path(sys.executable), TARGET, revision)
+        question._ask(source.parent / "static")
 
     with pytest.raises(Refused, match="API_TOKEN"):
         ask("os.environ['API_TOKEN']")

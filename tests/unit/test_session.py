@@ -102,6 +102,60 @@ def test_a_call_tells_its_events_and_gives_its_result(
     assert events == [{"phase": "gate", "state": "started"}]
 
 
+def test_what_was_asked_ahead_is_answered_in_its_order(
+    target: Target, events: list[dict[str, Any]]
+) -> None:
+    # It hears both before it answers the first.
+    rest = """
+        heard = [hear(), hear()]
+        for command in heard:
+            say(result=command)
+        say(result=hear())
+    """
+    with opened(target, events, rest) as session:
+        for name in ("collectstatic", "migrate"):
+            session.ask(name, {"release": "1"})
+        for name in ("collectstatic", "migrate", "activate"):
+            assert session.call(name, {"release": "1"}) == {"do": name, "release": "1"}
+
+
+def test_an_answer_that_nobody_wants_is_not_taken_for_another(
+    target: Target, events: list[dict[str, Any]]
+) -> None:
+    rest = """
+        for _ in range(2):
+            say(result=hear())
+    """
+    with opened(target, events, rest) as session:
+        session.ask("holdings")
+        assert session.call("withdraw") == {"do": "withdraw"}
+
+
+def test_a_failure_of_what_was_asked_ahead_is_told(
+    target: Target, events: list[dict[str, Any]]
+) -> None:
+    rest = """
+        hear()
+        say(error={"kind": "refused", "message": "The disk is full", "detail": []})
+    """
+    with opened(target, events, rest) as session:
+        session.ask("seal")
+        session.ask("activate", {"release": "1"})
+        with pytest.raises(Refused, match="The disk is full"):
+            session.call("activate", {"release": "1"})
+
+
+def test_what_is_asked_with_the_opening_reaches_a_tool_that_had_to_be_installed(
+    target: Target,
+) -> None:
+    with (
+        pipe.connected(target) as start,
+        Session(target, start, "ada", print) as session,
+        pytest.raises(Refused, match="never provisioned for mysite"),
+    ):
+        session.open("git push", lock=True, then=["holdings"])
+
+
 def test_a_push_sends_what_is_needed_and_nothing_else(
     target: Target, events: list[dict[str, Any]]
 ) -> None:

@@ -5,6 +5,7 @@ import time
 import zlib
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from deploy.artifact import TREE, Packages
 from deploy.console import Console
 from deploy.conversation import Request
 from deploy.errors import Refused
+from deploy.revision import Revision
 from deploy.stages import JOURNEYS
 from deploy.target import Platform, parse
 from tests.unit.test_inventory import FACTS
@@ -142,3 +144,97 @@ def test_what_the_droplet_holds_is_asked_once_and_only_for_a_push(tmp_path: Path
 def test_a_refused_build_ends_the_sending_of_its_packages(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="DEBUG is on"):
         building(Building(tmp_path, Refused("DEBUG is on")), Bringing(), [])
+
+
+class Foreseeing(Building):
+    """A build of which an artifact is expected before it is known."""
+
+    def __init__(self, folder: Path, expected: Any, known: Any) -> None:
+        super().__init__(folder, known if isinstance(known, Exception) else None)
+        self._expected, self._known = expected, known
+
+    def packages(self, droplet: Platform) -> Any:
+        return None
+
+    def expected(self, droplet: Platform) -> Any:
+        return self._expected
+
+    def artifact(self, droplet: Platform, note: Any) -> Any:
+        self.check()
+        return self._known
+
+
+class Beginning:
+    """A session that takes what is begun, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def begin(self, manifest: bytes, pack: Any, sent: Any) -> dict[str, Any]:
+        self.told.append("begin")
+        return {"release": {"id": "1"}, "new": True}
+
+    def call(self, name: str) -> dict[str, Any]:
+        self.told.append(name)
+        return dict(HELD)
+
+
+def an_artifact(source: Path, digest: str, migrations: tuple[str, ...] = ()) -> Any:
+    manifest = {"artifact": digest, "migrations": migrations}
+    return SimpleNamespace(
+        source=source,
+        digest=digest,
+        manifest=manifest,
+        compressed_manifest=lambda facts: b"told",
+        pack=None,
+    )
+
+
+def begun(folder: Path, expected: Any, known: Any) -> tuple[list[str], Any, Any]:
+    session: Any = Beginning()
+    ahead: Any = Foreseeing(folder, expected, known)
+    facts = {"python": "3.13", "machine": "x86_64", "config": "c", "current": LIVE}
+    revision = Revision(folder, "1" * 40, "2" * 40, "app", "", "")
+    console = Console(as_json=True)
+    try:
+        artifact, release = stages._begun(TARGET, revision, session, ahead, facts, console)
+    except Refused:
+        return session.told, None, None
+    return session.told, artifact, release
+
+
+LIVE = {"id": "0", "artifact": "live", "config": "c"}
+
+
+def test_a_release_starts_while_the_project_is_asked(tmp_path: Path) -> None:
+    expected, known = an_artifact(tmp_path, "a"), an_artifact(tmp_path, "a")
+    told, artifact, release = begun(tmp_path, expected, known)
+    assert told == ["holdings", "begin"]
+    assert (artifact, release) == (known, {"id": "1"})
+
+
+@pytest.mark.parametrize("known", [("b", ()), ("a", ("catalog.0002_more",))])
+def test_another_answer_takes_it_away(tmp_path: Path, known: Any) -> None:
+    other = an_artifact(tmp_path, *known)
+    told, artifact, release = begun(tmp_path, an_artifact(tmp_path, "a"), other)
+    assert told == ["holdings", "begin", "withdraw"]
+    assert (artifact, release) == (other, None)
+
+
+def test_nothing_of_it_is_left_where_the_project_is_refused(tmp_path: Path) -> None:
+    told, *_ = begun(tmp_path, an_artifact(tmp_path, "a"), Refused("DEBUG is on"))
+    assert told == ["holdings", "begin", "withdraw"]
+
+
+def test_nothing_is_begun_where_it_would_change_nothing(tmp_path: Path) -> None:
+    expected = an_artifact(tmp_path, "live")
+    assert begun(tmp_path, expected, expected) == ([], expected, None)
+
+
+def test_hooks_come_before_anything_is_brought(tmp_path: Path) -> None:
+    (tmp_path / "hooks").mkdir()
+    (tmp_path / "hooks/after-switch").touch()
+    artifact = an_artifact(tmp_path, "a")
+    assert begun(tmp_path, artifact, artifact)[0] == ["holdings", "begin"]
+    (tmp_path / "hooks/before-migrate").touch()
+    assert begun(tmp_path, artifact, artifact) == ([], artifact, None)

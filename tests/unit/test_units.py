@@ -77,6 +77,24 @@ def test_what_runs_is_not_started_again(log: Path, states: str, verbs: list[str]
     assert log.read_text().splitlines() == verbs
 
 
+def test_a_start_that_was_begun_is_waited_for(log: Path) -> None:
+    asked = units(log, "start) sleep 0.2; echo no such file >&2; exit 1 ;;")
+    asked.begin("a")
+    assert asked.start("a", 5) == "no such file"
+    assert log.read_text().splitlines() == ["start a"]
+    # It is another one the next time.
+    asked.start("a", 5)
+    assert log.read_text().splitlines() == ["start a"] * 2
+
+
+def test_a_start_that_was_begun_is_stopped_whenever_systemd_hears_of_it(log: Path) -> None:
+    asked = units(log, f"start) sleep 0.2; echo started >>{log} ;;")
+    asked.begin("a")
+    asked.stop("a")
+    assert log.read_text().splitlines()[-2:] == ["started", "stop a"]
+    assert asked.start("a", 5) is None
+
+
 def test_retiring_is_asked_for_once(log: Path) -> None:
     units(log).retire("a")
     assert log.read_text().splitlines() == ["retire a"]

@@ -7,7 +7,7 @@ import pytest
 from tests.lab.faults import changes
 from tests.lab.faults.conftest import NewRow
 from tests.lab.faults.controller import DEPLOY, ROLLBACK, Controller, kill_release_tool
-from tests.lab.faults.inside import LAYOUT, wait_until_free, whole
+from tests.lab.faults.inside import LAYOUT, look, nothing_left, wait_until_free, whole
 from tests.lab.faults.invariants import check_after, check_answers
 from tests.lab.faults.report import Row
 from tests.lab.faults.visitors import Visitors
@@ -15,7 +15,24 @@ from tests.lab.site import Site
 
 CONTROLLER = "kill -9 of the controller"
 TOOL = "kill -9 of the release tool on the droplet"
+CTRL_C = "Ctrl-C"
+REFUSED = "The project is refused"
 LOCK_FILE = "app/requirements.txt"
+MODELS = "app/catalog/models.py"
+# Only the controller, which asks without a release's id, waits for it, and then finds no migration.
+REFUSED_LATER = """
+import os
+import time
+
+if "RELEASE_ID" not in os.environ:
+    time.sleep(4)
+
+
+class Shelf(models.Model):
+    name = models.CharField(max_length=20)
+"""
+RUNNING = "systemctl list-units --plain --no-legend 'locallibrary-web@*.service'"
+UNTIL_TWO_RUN = f"until [ $({RUNNING} | wc -l) = 2 ]; do sleep 0.05; done"
 UNTIL_LAID_OUT = f"until ls -d {LAYOUT.venvs}/.[0-9a-f]* >/dev/null 2>&1; do sleep 0.01; done"
 slow = pytest.mark.slow
 # In these the release tool works; in the others it only waits for the controller.
@@ -96,6 +113,42 @@ def test_one_is_killed_while_packages_are_laid_out(site: Site, row: NewRow, who:
     check_answers(told, visitors.history, old, struck, after)
 
 
+@pytest.mark.parametrize("who", [CONTROLLER, TOOL, CTRL_C, REFUSED])
+def test_one_ends_while_a_release_starts_and_the_project_is_asked(
+    site: Site, row: NewRow, who: str
+) -> None:
+    """The release began, and nobody knows yet whether it may be one."""
+    told = row(who, "deploy, while the project is asked", "it ends there", "A B C D F")
+    # What is expected of the project is what it answered last.
+    changes.good(site)
+    assert site.invoke("deploy").code == 0
+    old = site.release()
+    with Visitors(site) as visitors:
+        # What was answered once would not be asked again.
+        asked_anew = f"{REFUSED_LATER}# {time.time()}\n"
+        changes.append(site, MODELS, asked_anew, "Models without a migration")
+        with Controller(site, "deploy") as controller:
+            controller.until_ended("push")
+            site.ask(UNTIL_TWO_RUN)
+            assert look(site).half_made, controller.output
+            if who == TOOL:
+                kill_and_check_what_is_said(site, controller)
+            elif who == CONTROLLER:
+                controller.kill()
+            else:
+                if who == CTRL_C:
+                    controller.interrupt()
+                assert controller.done().code == {CTRL_C: 130, REFUSED: 2}[who]
+        wait_until_free(site)
+        assert site.release() == old
+        if who != TOOL:
+            # It is gone without a next deploy.
+            nothing_left(site)
+        site.git("revert", "--no-edit", "HEAD")
+        after = check_after(site, told, visitors)
+    check_answers(told, visitors.history, old, after)
+
+
 def two_releases(site: Site) -> tuple[str, str]:
     """A fresh release is live, and the one before can be gone back to."""
     before = site.release()
@@ -115,7 +168,7 @@ def kill_and_check_what_is_said(site: Site, controller: Controller) -> None:
 @pytest.mark.parametrize("phase", phases(DEPLOY, core="start"))
 def test_ctrl_c_in_a_deploy(site: Site, row: NewRow, phase: str) -> None:
     """Before the release has proved itself Ctrl-C takes it back; after that it only cleans up."""
-    told = row("Ctrl-C", f"deploy, in {phase}", "Ctrl-C at the controller", "A B C D F")
+    told = row(CTRL_C, f"deploy, in {phase}", "Ctrl-C at the controller", "A B C D F")
     old = site.release()
     with Visitors(site) as visitors:
         struck = changes.good(site)
