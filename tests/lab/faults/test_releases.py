@@ -106,7 +106,7 @@ def case(bad: Bad) -> object:
     return pytest.param(bad, id=bad.fault, marks=() if core else slow)
 
 
-@pytest.mark.parametrize("bad", map(case, NEVER_SWITCHED))
+@pytest.mark.parametrize("bad", tuple(map(case, NEVER_SWITCHED)))
 def test_it_is_never_switched_to(site: Site, row: NewRow, bad: Bad) -> None:
     told = row(GROUP, bad.fault, "a deploy of it: no visitor sees it", "A B C F")
     old, before = site.release(), look(site)
