@@ -68,11 +68,14 @@ class Question:
             return None
         answer = self._read(kept(made, _never))
         # An absolute path into the source, which each revision has a folder of its own for.
-        before, now = (
-            os.path.realpath(self._source.with_name(tree)) for tree in (last, self._source.name)
+        root, before = (
+            os.path.realpath(path)
+            for path in (answer.facts["static_root"], self._source.with_name(last))
         )
-        root = now + answer.facts["static_root"].removeprefix(before)
-        return replace(answer, facts={**answer.facts, "static_root": root})
+        if root.startswith(f"{before}/"):
+            moved = os.path.realpath(self._source) + root.removeprefix(before)
+            answer = replace(answer, facts={**answer.facts, "static_root": moved})
+        return answer
 
     def answer(self) -> Answer:
         """What the project says.

@@ -7,12 +7,11 @@ before leaves half a release, which is removed.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import Any
 
 from deploy.host.context import Context
 from deploy.host.operations import brought, current_release
-from deploy.host.pushing import complete
+from deploy.host.pushing import complete, lay_out, remove_unsealed
 from deploy.host.release import Release
 from deploy.host.release_phase import RELEASE
 from deploy.host.wire import Wire
@@ -24,7 +23,7 @@ def begin(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     Args:
         size: bytes of the compressed manifest that follow on the wire.
     """
-    release, new = brought(ctx, wire, size, built_by)
+    release, new = brought(ctx, wire, size, built_by, lay_out)
     if new:
         ctx.begun.append(release)
         if _only_starts(ctx, release):
@@ -42,11 +41,11 @@ def seal(ctx: Context) -> None:
 
 def withdraw(ctx: Context) -> None:
     """Leave nothing of what was begun. Nobody was sent to it."""
-    while ctx.begun:
-        release = ctx.begun.pop().id
-        ctx.units.stop(release)
-        ctx.units.forget(release)
-        shutil.rmtree(ctx.layout.release(release))
+    if ctx.begun:
+        for release in ctx.begun:
+            ctx.units.stop(release.id)
+        ctx.begun.clear()
+        remove_unsealed(ctx)
 
 
 def _only_starts(ctx: Context, release: Release) -> bool:

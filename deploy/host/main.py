@@ -56,11 +56,12 @@ def serve(app: str) -> int:
                     recover(ctx)
                 reporter.event(result={**reading.facts(ctx), **looked_up()})
             # Here, because it takes its time, and the controller thinks now.
-            from deploy.host import operating
+            from deploy.host import candidate, operating
 
             while (command := wire.command()) is not None:
                 reporter.event(result=operating.operate(ctx, wire, command))
-            operating.leave(ctx)
+            # Begun, and never confirmed.
+            candidate.withdraw(ctx)
         except SlipwayError as error:
             reporter.failure(error)
             return error.exit_code

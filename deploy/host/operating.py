@@ -33,11 +33,6 @@ def operate(ctx: Context, wire: Wire, command: Mapping[str, Any]) -> Any:
         return _OPERATIONS[name](ctx, command)
 
 
-def leave(ctx: Context) -> None:
-    """Before the conversation ends: what was begun and not confirmed leaves too."""
-    candidate.withdraw(ctx)
-
-
 _OPERATIONS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "seal": lambda ctx, command: candidate.seal(ctx),
     "withdraw": lambda ctx, command: candidate.withdraw(ctx),

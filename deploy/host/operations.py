@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from deploy.host import assets, audit, objects, plan, project_files, pushing
@@ -34,15 +33,22 @@ def push(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     Args:
         size: bytes of the compressed manifest that follow on the wire.
     """
-    release, new = brought(ctx, wire, size, built_by)
-    if new:
-        os.sync()
-        pushing.complete(ctx, release)
+    release, new = brought(ctx, wire, size, built_by, pushing.assemble)
     return {"release": release.to_json(), "new": new}
 
 
-def brought(ctx: Context, wire: Wire, size: int, built_by: str) -> tuple[Release, bool]:
-    """The release of an artifact that comes on the wire, and whether it is new, so not sealed."""
+def brought(
+    ctx: Context,
+    wire: Wire,
+    size: int,
+    built_by: str,
+    make: Callable[[Context, Mapping[str, Any], str], Release],
+) -> tuple[Release, bool]:
+    """The release of an artifact that comes on the wire, and whether it is new.
+
+    Args:
+        make: makes a new one, as :func:`pushing.assemble` or :func:`pushing.lay_out` does.
+    """
     manifest = read_manifest(ctx.layout, wire, size)
     known = pushed_before(ctx, manifest)
     if known:
@@ -50,7 +56,7 @@ def brought(ctx: Context, wire: Wire, size: int, built_by: str) -> tuple[Release
         return known, False
     _take(ctx, wire, manifest, object_names(manifest))
     listed = assets.told(ctx.layout, manifest, manifest["assets"])
-    return pushing.lay_out(ctx, {**manifest, "assets": listed}, built_by), True
+    return make(ctx, {**manifest, "assets": listed}, built_by), True
 
 
 def packages(ctx: Context, wire: Wire, size: int) -> None:

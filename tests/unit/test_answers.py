@@ -100,6 +100,21 @@ def test_a_project_that_was_refused_is_not_expected_to_answer_as_it_did(tmp_path
     assert question(tmp_path, {"shop/views.py": "two"}).foreseen() is None
 
 
+@pytest.mark.parametrize("root", ["", "/srv/collected"])
+def test_a_folder_that_is_not_in_the_source_stays_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    def ask(*rest: Any) -> dict[str, Any]:
+        rest[-2].mkdir()
+        return {"collection": "", "hashed": [], "manifest": None, "static_root": root}
+
+    monkeypatch.setattr("deploy.asking.ask", ask)
+    answered(tmp_path, FIRST)
+    foreseen = question(tmp_path, {"shop/views.py": "two"}).foreseen()
+    assert foreseen
+    assert foreseen.facts["static_root"] == root
+
+
 def test_what_is_known_need_not_be_expected(tmp_path: Path) -> None:
     answered(tmp_path, FIRST)
     assert question(tmp_path, {}).foreseen() is None
