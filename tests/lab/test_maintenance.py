@@ -94,8 +94,11 @@ def test_visitors_get_the_page_and_whoever_is_let_in_the_site(
         # A form that is sent is no file's to answer.
         form = ("curl", "-s", "-k", "--connect-to", f"::{site.address}:", "-d", "username=reader")
         write = ("-o", "/dev/null", "-w", "%{http_code}")
-        assert run(*form, *write, f"https://{site.domain}/accounts/login/").stdout == "503"
+        login = f"https://{site.domain}/accounts/login/"
+        assert run(*form, *write, login).stdout == "503"
         assert status_for(site, guest) == "200"
+        # Whoever is let in sends forms too; Django misses its token in this one.
+        assert run(*form, *write, "--interface", guest, login).stdout == "403"
         assert site.get(style).status == 200
         assert "immutable" in site.get(style).headers["Cache-Control"]
         assert [site.get(path).status for path in ("/healthz", "/readyz")] == [200, 200]

@@ -165,39 +165,42 @@ def test_an_answer_of_our_own_is_not_kept_and_an_error_of_a_file_neither() -> No
         assert ("$cache_control", "no-store") in https.block(*words).values("set")
 
 
-def test_maintenance_is_a_page_that_is_looked_for_before_anything_else() -> None:
+def test_maintenance_is_a_page_that_is_looked_for_where_the_app_is_asked() -> None:
     _, https = site()
     on = "/srv/locallibrary/maintenance/on"
-    looked_for = [block for block in https.blocks if block.words[0] == "if"]
-    assert [(block.words[1:], block.directives) for block in looked_for] == [
-        (
-            ("(-f", f"{on}/page.html)"),
-            [
-                ("set", "$closed", "$locallibrary_kept_out"),
-                ("set", "$allowed", f"{on}/allow/$remote_addr"),
-            ],
-        ),
-        (("(-f", "$allowed)"), [("set", "$closed", "")]),
-    ]
-    pages = https.block("location", "/")
-    assert pages.block("if", "($closed)").directives == [("return", "503")]
-    assert ("503", "/.slipway/maintenance") in pages.values("error_page")
+    pages, closed = https.block("location", "/"), https.block("location", "@maintenance")
+    assert pages.block("if", "(-f", f"{on}/page.html)").directives == [("return", "463")]
+    assert ("463", "=", "@maintenance") in pages.values("error_page")
+    assert closed.block("if", "(!-e", "$locallibrary_let_in)").directives == [("return", "503")]
+    assert ("503", "/.slipway/maintenance") in closed.values("error_page")
     page = https.block("location", "=", "/.slipway/maintenance")
     assert page.values("alias") == [(f"{on}/page.html",)]
     assert ("internal",) in page.directives
     assert ("$retry_after", "300") in page.values("set")
-    # Files are for everybody, and no place but the pages' asks whether the site is closed.
-    assert [block.words for block in https.blocks if block.blocks] == [("location", "/")]
+    # Files are for everybody, and do not pay for a look.
+    looking = [block.words for block in https.blocks if block.blocks or block.words[0] == "if"]
+    assert looking == [("location", "/"), ("location", "@maintenance")]
+
+
+def test_whoever_sees_a_closed_site_sees_it_as_it_is() -> None:
+    _, https = site()
+    pages, closed = https.block("location", "/"), https.block("location", "@maintenance")
+    own = {
+        ("error_page", "463", "=", "@maintenance"),
+        ("error_page", "503", "/.slipway/maintenance"),
+    }
+    assert set(pages.directives) ^ set(closed.directives) == own
 
 
 def test_maintenance_keeps_neither_monitors_nor_the_droplet_out() -> None:
     tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW, nginx_health_paths=["/up"]))
-    kept_out = tree.block("map", "$uri", "$locallibrary_kept_out").directives
-    assert kept_out == [("/up", ""), ("default", "$locallibrary_stranger")]
+    there = "/srv/locallibrary"
+    let_in = tree.block("map", "$uri", "$locallibrary_let_in").directives
+    assert let_in == [("/up", there), ("default", "$locallibrary_stranger")]
     itself = tree.block("map", "$remote_addr $server_addr", "$locallibrary_stranger").directives
-    assert ("default", "1") in itself
+    assert ("default", f"{there}/maintenance/on/allow/$remote_addr") in itself
     ((pattern, value),) = [words for words in itself if words[0] != "default"]
-    assert value == ""
+    assert value == there
     fits = re.compile(pattern.removeprefix("~")).search
     assert fits("127.0.0.1 127.0.0.1")
     assert fits("2001:db8::1 2001:db8::1")
