@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from deploy.errors import SlipwayError
 
@@ -85,8 +87,7 @@ class Console:
 
     def note(self, text: str) -> None:
         """A remark inside a phase."""
-        if not self.as_json:
-            self.err.print(f"             {text}", style="dim", markup=False, soft_wrap=True)
+        self._say(f"             {text}", "dim")
 
     def times(self) -> list[dict[str, Any]]:
         """Phase, seconds and bytes, for scripts."""
@@ -106,14 +107,17 @@ class Console:
         first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
         for row in rows:
             text = f"{row[0]:{first}}  {row[1]:>{second}}  {row[2]:>{third}}".rstrip()
-            self.err.print(text, style="bold" if row in (rows[0], rows[-1]) else "", markup=False)
+            self._say(text, "bold" if row in (rows[0], rows[-1]) else "")
 
     def result(self, text: RenderableType, facts: Any) -> None:
         """The outcome: a sentence for people, or the facts for scripts."""
         if self.as_json:
             print(json.dumps(facts, indent=2, default=str))
+        elif isinstance(text, str) and not _looked_at(sys.stdout):
+            print(text)
         else:
-            self.out.print(text, soft_wrap=isinstance(text, str))
+            is_line = isinstance(text, str)
+            self.out.print(text, markup=not is_line, soft_wrap=is_line)
 
     def failure(self, error: SlipwayError) -> None:
         """Why it did not work, with the evidence below."""
@@ -131,7 +135,7 @@ class Console:
         )
 
     def _begin(self, name: str) -> None:
-        if not self.as_json and not self.quiet and self.err.is_terminal:
+        if not self.as_json and not self.quiet and _looked_at(sys.stderr):
             self._status = self.err.status(name)
             self._status.start()
 
@@ -142,9 +146,26 @@ class Console:
         self.phases.append(phase)
         if self.quiet or self.as_json:
             return
-        mark = "[green]done[/green]  " if state == "done" else "[red]failed[/red]"
         sent = f"  {size(phase.bytes)}" if phase.bytes else ""
-        self.err.print(f"{mark} {phase.seconds:5.2f} s  {phase.name}{sent}")
+        told = f"{phase.seconds:5.2f} s  {phase.name}{sent}"
+        if _looked_at(sys.stderr):
+            colour = "green" if state == "done" else "red"
+            self.err.print(f"[{colour}]{state:6}[/{colour}] {told}")
+        else:
+            self._say(f"{state:6} {told}")
+
+    def _say(self, text: str, style: str = "") -> None:
+        if self.as_json:
+            return
+        if _looked_at(sys.stderr):
+            self.err.print(text, style=style, markup=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr)
+
+
+def _looked_at(stream: TextIO) -> bool:
+    """Whether somebody looks on. For a file or a pipe rich would write the same, once imported."""
+    return stream.isatty() or "FORCE_COLOR" in os.environ
 
 
 def _terminal(stderr: bool) -> Terminal:

@@ -65,7 +65,6 @@ def conversation(
             session = stack.enter_context(Session(request.target, start, request.who, told))
             facts = session.open(request.command, lock, request.wait, recover, then)
             _check_clock(facts, request.target)
-            _warn_of_certificate(facts, console)
         yield session, facts
 
 
@@ -84,16 +83,6 @@ def _check_clock(facts: dict[str, Any], target: Target) -> None:
     problem = clock_problem(facts, target)
     if problem:
         raise Refused(problem)
-
-
-def _warn_of_certificate(facts: dict[str, Any], console: Console) -> None:
-    """A deploy helps as little as it harms here, so it goes on."""
-    certificate = facts["certificate"]
-    if certificate and certificate["days"] < 0:
-        console.note(
-            f"the certificate expired on {certificate['not_after'][:10]}, and visitors are warned "
-            "off. Run: ansible-playbook site.yml"
-        )
 
 
 def tell_of_maintenance(facts: dict[str, Any], console: Console) -> None:

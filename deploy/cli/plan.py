@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.markup import escape
-
 from deploy import plan_page, planfile, planning
 from deploy.cli.task import ENVIRONMENT, ROOT, task
 from deploy.console import Console
@@ -40,4 +38,4 @@ def plan(
     if out:
         planfile.write(Path(out), page.plan)
         console.note(f"invoke deploy --plan-file {out} deploys just this")
-    console.result(escape("\n".join(plan_page.lines(page))), page.to_json())
+    console.result("\n".join(plan_page.lines(page)), page.to_json())

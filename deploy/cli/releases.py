@@ -6,7 +6,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -33,7 +32,7 @@ def releases(
     )
     facts = [{**told, "commits": asdict(some) if some else None} for told, some in found]
     if release:
-        console.result(escape("\n".join(_details(*found[0]))), facts[0])
+        console.result("\n".join(_details(*found[0])), facts[0])
     else:
         console.result(_table(found), facts)
 

@@ -6,6 +6,7 @@ import http.client
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 from deploy.host import health
 from deploy.host.context import Context
@@ -47,10 +48,19 @@ def look(ctx: Context, previous: str | None) -> Before:
     return Before(probe(ctx, previous), counters.share if counters else 0.0)
 
 
-def bake(ctx: Context, release: Release, before: Before, note: Callable[[str], None]) -> str | None:
+def bake(
+    ctx: Context,
+    release: Release,
+    before: Before,
+    note: Callable[[str], None],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> str | None:
     """Watch the live release; returns what is wrong with it, or None after ``bake_seconds``.
 
     The first release of a site is asked once: there is nothing to hold it against or to go back to.
+
+    Args:
+        meanwhile: what is done after the first look, as there is nothing else to do.
     """
     unit = ctx.units.state(release.id)
     start = _count(ctx, release)
@@ -58,7 +68,7 @@ def bake(ctx: Context, release: Release, before: Before, note: Callable[[str], N
     watched = 0.0 if before.share is None else ctx.site.bake_seconds
     deadline = time.monotonic() + watched
     bad = 0
-    while True:
+    for look in count():
         trouble = probe(ctx, release.id)
         bad = bad + 1 if trouble else 0
         # Trouble that was there before the switch (Nginx down, say) is not this release's fault.
@@ -80,6 +90,8 @@ def bake(ctx: Context, release: Release, before: Before, note: Callable[[str], N
             )
         if ctx.cancel.is_set():
             return "somebody pressed Ctrl-C"
+        if look == 0:
+            meanwhile()
         if time.monotonic() >= deadline and (not trouble or before.trouble is not None):
             break
         time.sleep(PROBE_SECONDS)

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ REQUEST_SECONDS = 10.0
 GRACE_SECONDS = 3.0
 RETRY_SECONDS = 0.25
 BODY_LIMIT = 1 << 20
+# What the gate asks for at the same time.
+AT_ONCE = 3
 REDIRECTS = 5
 RELEASE_HEADER = "x-release"
 COUNTERS_PATH = "/.slipway/counters"
@@ -147,7 +150,6 @@ def gate(ctx: Context, release: Release, note: Callable[[str], None]) -> None:
     """
     site = ctx.site
     deadline = time.monotonic() + site.gate_seconds
-    before = ctx.units.state(release.id)
     socket_path = ctx.layout.socket(release.id)
 
     def ask(path: str) -> Answer:
@@ -160,26 +162,40 @@ def gate(ctx: Context, release: Release, note: Callable[[str], None]) -> None:
         except TimeoutError:
             raise Unhealthy(f"{path} did not answer within {REQUEST_SECONDS:.0f} s") from None
         except (OSError, http.client.HTTPException) as error:
-            _check_unit(ctx, release.id, before)
+            _check_unit(ctx, release.id, before.result())
             raise Unhealthy(f"{path} broke off: {error!r}") from None
 
-    if site.ready_path:
-        note(site.ready_path)
-        answer = _settled(ctx, lambda: ask(site.ready_path), waiting_is_fine=True)
-        if not 200 <= answer.status < 300:
-            raise Unhealthy(f"{site.ready_path} answered {answer.status}: {_gist(answer)}")
-    for page in site.pages:
-        note(page)
-        answer = _settled(ctx, partial(_follow, ask, site.domain, page))
-        if answer.status >= 300:
-            raise Unhealthy(f"{page} answered {answer.status}")
-        served_by = answer.headers.get(RELEASE_HEADER, release.id)
-        if served_by != release.id:
-            raise Unhealthy(f"{page} was answered by release {served_by}")
-        _check_assets(ctx, release, page, answer.body)
-    if DEBUG_PAGE in ask(MISSING_PAGE).body:
-        raise Unhealthy("it runs with DEBUG on, which shows its insides to visitors")
-    _check_unit(ctx, release.id, before)
+    page_of = partial(_follow, ask, site.domain)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        before = pool.submit(ctx.units.state, release.id)
+        asked = [pool.submit(page_of, page) for page in site.pages]
+        missing = pool.submit(ask, MISSING_PAGE)
+        try:
+            if site.ready_path:
+                note(site.ready_path)
+                answer = ask(site.ready_path)
+                if not _ready(answer):
+                    answer = _settled(ctx, lambda: ask(site.ready_path), waiting_is_fine=True)
+                    # What it answered before it was ready says nothing.
+                    asked = [pool.submit(page_of, page) for page in site.pages]
+                if not _ready(answer):
+                    raise Unhealthy(f"{site.ready_path} answered {answer.status}: {_gist(answer)}")
+            for page, answered in zip(site.pages, asked, strict=True):
+                note(page)
+                answer = answered.result()
+                if answer.status >= 500:
+                    answer = _settled(ctx, partial(page_of, page))
+                _check_page(ctx, release, page, answer)
+            if DEBUG_PAGE in missing.result().body:
+                raise Unhealthy("it runs with DEBUG on, which shows its insides to visitors")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    _check_unit(ctx, release.id, before.result())
+
+
+def _ready(answer: Answer) -> bool:
+    return 200 <= answer.status < 300
 
 
 def _settled(ctx: Context, ask: Callable[[], Answer], waiting_is_fine: bool = False) -> Answer:
@@ -204,6 +220,15 @@ def _follow(ask: Callable[[str], Answer], domain: str, page: str) -> Answer:
             raise Unhealthy(f"{page} redirects to another site: {location}")
         page = target.path + (f"?{target.query}" if target.query else "")
     raise Unhealthy(f"{page} is reached through more than {REDIRECTS} redirects")
+
+
+def _check_page(ctx: Context, release: Release, page: str, answer: Answer) -> None:
+    if answer.status >= 300:
+        raise Unhealthy(f"{page} answered {answer.status}")
+    served_by = answer.headers.get(RELEASE_HEADER, release.id)
+    if served_by != release.id:
+        raise Unhealthy(f"{page} was answered by release {served_by}")
+    _check_assets(ctx, release, page, answer.body)
 
 
 def _check_assets(ctx: Context, release: Release, page: str, body: bytes) -> None:

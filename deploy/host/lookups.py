@@ -1,4 +1,4 @@
-"""What programs look up for the facts, while the release tool is still being imported."""
+"""What a program looks up for the facts, while the release tool is still being imported."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from deploy.host import certificates
 from deploy.host.context import Context
 
 
 @contextmanager
 def begun(ctx: Context) -> Iterator[Callable[[], dict[str, Any]]]:
-    """Tells the ``certificate`` and the ``config`` version. A recovery leaves both as they are."""
-    with ThreadPoolExecutor(2) as beside:
-        certificate = beside.submit(certificates.shown, ctx.site.domain)
+    """Tells the ``config`` version. A recovery leaves it as it is."""
+    with ThreadPoolExecutor(1) as beside:
         config = beside.submit(ctx.units.config)
-        yield lambda: {"certificate": certificate.result(), "config": config.result()}
+        yield lambda: {"config": config.result()}

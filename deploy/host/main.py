@@ -48,16 +48,16 @@ def serve(app: str) -> int:
             if opening["lock"]:
                 stack.enter_context(lock.of(ctx, wait=opening["wait"]))
             with lookups.begun(ctx) as looked_up:
-                # Here, because programs are at work meanwhile.
+                # Here, because a program is at work meanwhile.
                 from deploy.host import reading
                 from deploy.host.recovery import recover
 
                 if opening["lock"] and opening["recover"]:
                     recover(ctx)
-                reporter.event(result={**reading.facts(ctx), **looked_up()})
-            # Here, because it takes its time, and the controller thinks now.
-            from deploy.host import candidate, operating
+                facts = reading.facts(ctx)
+                from deploy.host import candidate, operating
 
+                reporter.event(result={**facts, **looked_up()})
             while (command := wire.command()) is not None:
                 reporter.event(result=operating.operate(ctx, wire, command))
             # Begun, and never confirmed.

@@ -17,6 +17,7 @@ import shutil
 import tarfile
 import zlib
 from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -199,6 +200,15 @@ def collect_garbage(store: Path, keep: Container[str]) -> None:
                 for entry in entries:
                     if entry.stat().st_nlink == 1 and entry.name not in keep:
                         Path(entry.path).unlink()
+
+
+def remove_unlinked(store: Path, names: Iterable[str]) -> None:
+    """Of these objects remove those that no release, venv or static file links to any more."""
+    for name in names:
+        path = object_path(store, name)
+        with suppress(FileNotFoundError):
+            if path.stat().st_nlink == 1:
+                path.unlink()
 
 
 def digest(path: Path) -> str:

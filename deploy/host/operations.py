@@ -16,7 +16,7 @@ from deploy.host.layout import Layout
 from deploy.host.migrating import migrate
 from deploy.host.release import Release, current_id, read, read_all
 from deploy.host.release_phase import run_release_line
-from deploy.host.retiring import prune
+from deploy.host.retiring import prune, retire_others
 from deploy.host.switching import activate, stage
 from deploy.host.wire import CHUNK, Payload, Wire
 
@@ -118,9 +118,12 @@ def stage_only(ctx: Context, release_id: str) -> dict[str, Any]:
 def go_live(ctx: Context, release_id: str) -> dict[str, Any]:
     """Start, gate, switch, bake and retire; then prune."""
     release = sealed(ctx, release_id)
-    activate(ctx, release)
+    switched = activate(ctx, release)
+    loaded = ctx.units.loaded()
+    retire_others(ctx, release.id, loaded, switched)
     with phase(ctx.reporter, "prune") as pruning:
-        gone = prune(ctx, pruning.note)
+        gone = prune(ctx, loaded, pruning.note)
+        ctx.units.settle()
     return {"release": release.to_json(), "pruned": [r.id for r in gone]}
 
 

@@ -75,7 +75,8 @@ def judge(ctx: Context, release_id: str, remove_after: bool) -> dict[str, Any]:
         refusal = error.message
     finally:
         if remove_after:
-            remove(ctx, release)
+            remove(ctx, release, ctx.units.loaded())
+            ctx.units.settle()
     return {"pending": pending, "refusal": refusal}
 
 

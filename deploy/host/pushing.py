@@ -199,6 +199,7 @@ def remove_unsealed(ctx: Context) -> list[str]:
     half = unsealed(layout)
     for path in half:
         ctx.units.forget(path.name)
+        ctx.units.settle()
         shutil.rmtree(path)
     for path in layout.venvs.glob(".*"):
         shutil.rmtree(path)

@@ -38,6 +38,7 @@ def recover(ctx: Context) -> None:
             ctx.units.stop(release)
         else:
             retire(ctx, release)
+    ctx.units.settle()
     half = remove_unsealed(ctx)
     if left or half:
         with phase(ctx.reporter, "recover") as recovering:

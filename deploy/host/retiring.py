@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.host import assets, audit, objects, restoring
 from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused
+from deploy.host.events import phase
 from deploy.host.layout import Layout
 from deploy.host.plan import prunable, rollback_target
 from deploy.host.release import Release, current_id, read_all
@@ -58,7 +60,8 @@ def retire(ctx: Context, release: str, left: float | None = None) -> None:
     """Drain and stop an instance that visitors are not sent to any more, since when as of `drain`.
 
     Requests in flight are finished: Gunicorn stops accepting and ends its workers gracefully. That
-    is left to systemd, which also knows how long it may take.
+    is left to systemd, which also knows how long it may take. It has heard of it after
+    :meth:`deploy.host.units.Units.settle`.
     """
     drain(ctx.layout, release, ctx.site.drain_seconds, left)
     ctx.units.retire(release)
@@ -84,37 +87,114 @@ def strays(loaded: Mapping[str, str], keep: Container[str]) -> list[str]:
     return [name for name, state in loaded.items() if name not in keep and state != "deactivating"]
 
 
-def prune(ctx: Context, note: Callable[[str], None]) -> tuple[Release, ...]:
-    """Remove the releases nobody will go back to, and what only they needed."""
+def retire_others(ctx: Context, live: str, loaded: Mapping[str, str], switched: float) -> None:
+    """Retire what runs beside the live release.
+
+    Args:
+        loaded: as of :func:`strays`.
+        switched: when visitors were sent to it, by the monotonic clock.
+    """
+    leaving = strays(loaded, {live} | warm(ctx, live))
+    if leaving:
+        with phase(ctx.reporter, "retire"):
+            for one in leaving:
+                retire(ctx, one, switched)
+
+
+def prune(
+    ctx: Context, loaded: Mapping[str, str], note: Callable[[str], None]
+) -> tuple[Release, ...]:
+    """Remove the releases nobody will go back to, and what only they needed.
+
+    Args:
+        loaded: as of :func:`strays`.
+    """
     layout = ctx.layout
     releases = read_all(layout)
-    gone = prunable(
-        releases,
-        audit.fold(audit.read(layout)),
-        current_id(layout),
-        ctx.site.keep_releases,
-    )
-    for release in gone:
-        note(release.id)
-        remove(ctx, release)
-    kept = tuple(r for r in releases if r not in gone)
-    _remove_unused(layout, kept)
+    pasts = audit.fold(audit.read(layout))
+    gone = prunable(releases, pasts, current_id(layout), ctx.site.keep_releases)
+    kept = tuple(release for release in releases if release not in gone)
+    if gone:
+        static, objects_of = set[str](), set[str]()
+        for release in gone:
+            note(release.id)
+            static |= _published(layout.release(release.id))
+            objects_of |= _made_of(layout.release(release.id))
+            remove(ctx, release, loaded)
+        listed = assets.of_all(layout, kept)
+        _unpublish(layout, static - listed.keys())
+        objects_of |= _remove_venvs(layout, kept)
+        objects.remove_unlinked(layout.objects, objects_of - set(listed.values()))
     restoring.prune(ctx, {release.id for release in kept})
     return gone
 
 
-def remove(ctx: Context, release: Release) -> None:
-    """Remove a release that is not live; its packages and objects stay until a prune."""
+def sweep(layout: Layout) -> None:
+    """Remove what no release needs and none was pruned with: a run that was cut off left it."""
+    releases = read_all(layout)
+    _remove_venvs(layout, releases)
+    listed = assets.of_all(layout, releases)
+    there = {name for name, entry in objects.below(layout.static) if entry.is_file()}
+    _unpublish(layout, there - listed.keys())
+    objects.collect_garbage(layout.objects, set(listed.values()))
+    _remove_old_tools(layout)
+
+
+def remove(ctx: Context, release: Release, loaded: Container[str]) -> None:
+    """Remove a release that is not live; its packages and objects stay.
+
+    It is forgotten as of :meth:`deploy.host.units.Units.forget`.
+
+    Args:
+        loaded: the instances that are there.
+    """
     layout = ctx.layout
     if current_id(layout) == release.id:
         raise NeedsYou(f"Release {release.id} was to be pruned while it is live. Look: status")
-    if release.id in ctx.units.loaded():
+    if release.id in loaded:
         ctx.units.stop(release.id)
     ctx.units.forget(release.id)
     # Unsealed first: a release that is half removed must not look like one.
     (layout.release(release.id) / "release.json").unlink()
     _remove_folder(layout.release(release.id))
     audit.append(layout, audit.PRUNED, release.id, who=ctx.who)
+
+
+def _made_of(folder: Path) -> set[str]:
+    """The objects that a release or a venv in that folder was made of, if it still says so."""
+    with suppress(OSError, ValueError, LookupError):
+        return set(json.loads((folder / assets.MANIFEST).read_text())["files"].values())
+    return set()
+
+
+def _published(folder: Path) -> set[str]:
+    """The hashed static files of a release in that folder, if it still tells them."""
+    with suppress(OSError, ValueError, LookupError):
+        return set(assets.of_release(folder))
+    return set()
+
+
+def _unpublish(layout: Layout, paths: Iterable[str]) -> None:
+    """Remove hashed static files, and the folders that are empty without them."""
+    for path in paths:
+        file = layout.static / path
+        file.unlink(missing_ok=True)
+        for folder in file.parents:
+            if folder == layout.static or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+
+def _remove_venvs(layout: Layout, kept: Iterable[Release]) -> set[str]:
+    """Remove the packages that none of these releases runs with; returns their objects."""
+    locks = {release.lock for release in kept}
+    objects_of: set[str] = set()
+    for venv in layout.venvs.iterdir():
+        if venv.name not in locks:
+            objects_of |= _made_of(venv)
+            # Renamed first: half a venv under its own name would be taken for a whole one.
+            _remove_folder(venv.rename(venv.with_name(f".{venv.name}")))
+    return objects_of
 
 
 def _remove_folder(folder: Path) -> None:
@@ -127,24 +207,3 @@ def _remove_old_tools(layout: Layout) -> None:
     for tool in layout.tools.iterdir():
         if not Path(__file__).is_relative_to(tool):
             shutil.rmtree(tool)
-
-
-def _remove_unused(layout: Layout, kept: tuple[Release, ...]) -> None:
-    locks = {release.lock for release in kept}
-    for venv in layout.venvs.iterdir():
-        if venv.name not in locks:
-            # Renamed first: half a venv under its own name would be taken for a whole one.
-            _remove_folder(venv.rename(venv.with_name(f".{venv.name}")))
-    listed = assets.of_all(layout, kept)
-    # Deepest first, so that a folder is looked at after what was in it.
-    for folder, folders, files in os.walk(layout.static, topdown=False):
-        inside = os.path.relpath(folder, layout.static)
-        below = "" if inside == "." else f"{inside}/"
-        for name in files:
-            if f"{below}{name}" not in listed:
-                Path(folder, name).unlink()
-        for name in folders:
-            if not any(Path(folder, name).iterdir()):
-                Path(folder, name).rmdir()
-    objects.collect_garbage(layout.objects, set(listed.values()))
-    _remove_old_tools(layout)

@@ -12,7 +12,7 @@ from deploy.host.events import Phase, phase
 from deploy.host.migrating import Difference, apply_again, difference, take_back
 from deploy.host.release import Release, current_id, read_all
 from deploy.host.restoring import RestorePoint
-from deploy.host.retiring import drain
+from deploy.host.retiring import drain, retire_others
 from deploy.host.switching import NO_BRIDGE, Bridge, activate
 
 
@@ -47,7 +47,9 @@ def rollback(ctx: Context, name: str | None, reverse: bool, restore: bool) -> di
             found = difference(ctx, newest, target)
             bridge = _bridge(ctx, target, newest, found, reverse, restore, classifying)
     newer = left.id if left and left.sequence > target.sequence else None
-    activate(ctx, target, bridge, takes_back=newer)
+    switched = activate(ctx, target, bridge, takes_back=newer)
+    retire_others(ctx, target.id, ctx.units.loaded(), switched)
+    ctx.units.settle()
     return {
         "release": target.to_json(),
         "left": current,

@@ -6,16 +6,19 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from deploy.host import audit, baking, health
 from deploy.host.baking import Before
+from deploy.host.certificates import shown
 from deploy.host.context import Context
 from deploy.host.errors import BackedOut, Refused, SlipwayError
 from deploy.host.events import Phase, phase
 from deploy.host.layout import Layout
 from deploy.host.release import Release, current_id
-from deploy.host.retiring import retire, strays, warm
+from deploy.host.retiring import retire, sweep
 
 
 def point(layout: Layout, release: str) -> None:
@@ -46,13 +49,17 @@ class Bridge:
 NO_BRIDGE = Bridge()
 
 
-def stage(ctx: Context, release: Release) -> None:
+def stage(ctx: Context, release: Release) -> Before:
     """Start the release beside the live one and ask it everything; visitors see nothing.
+
+    Returns:
+        How the live one is meanwhile.
 
     Raises:
         BackedOut: it did not start, failed its gate, or somebody pressed Ctrl-C; it was stopped.
     """
-    if release.id == current_id(ctx.layout):
+    current = current_id(ctx.layout)
+    if release.id == current:
         raise Refused(f"{release.id} is live already. Run: invoke releases")
     try:
         with phase(ctx.reporter, "start"):
@@ -61,8 +68,10 @@ def stage(ctx: Context, release: Release) -> None:
             if problem:
                 sentence = problem.splitlines()[0].rstrip(".")
                 raise health.Unhealthy(f"its unit did not start: {sentence}")
-        with phase(ctx.reporter, "gate") as gating:
+        with phase(ctx.reporter, "gate") as gating, ThreadPoolExecutor(1) as beside:
+            looking = beside.submit(baking.look, ctx, current)
             health.gate(ctx, release, gating.note)
+            return looking.result()
     except (
         health.Unhealthy,
         SlipwayError,
@@ -78,20 +87,22 @@ def activate(
     release: Release,
     bridge: Bridge = NO_BRIDGE,
     takes_back: str | None = None,
-) -> None:
+) -> float:
     """Make a sealed release the live one; on any failure visitors stay where they were.
 
     Args:
         bridge: what the database needs between the gate and the switch.
         takes_back: the release that is rolled back by this, if one is.
 
+    Returns:
+        When visitors were sent to it, by the monotonic clock. What served before runs on.
+
     Raises:
         BackedOut: the release did not start, failed its gate or its bake, or somebody pressed
             Ctrl-C; what served before serves.
     """
     previous = current_id(ctx.layout)
-    stage(ctx, release)
-    before = baking.look(ctx, previous)
+    before = stage(ctx, release)
     _cross(ctx, release, bridge)
     with phase(ctx.reporter, "switch") as switching:
         facts = {"previous": previous, "takes_back": takes_back, "command": ctx.command}
@@ -103,17 +114,32 @@ def activate(
     if trouble:
         raise _switch_back(ctx, release, previous, trouble, bridge)
     audit.append(ctx.layout, audit.LIVE, release.id, who=ctx.who, previous=previous)
-    _retire_others(ctx, release, switched)
+    return switched
 
 
 def _prove(ctx: Context, release: Release, before: Before) -> str | None:
     """Bake the live release and change its processes over; returns what is wrong, or None."""
     try:
         with phase(ctx.reporter, "bake") as current:
-            trouble = baking.bake(ctx, release, before, current.note)
+            trouble = baking.bake(ctx, release, before, current.note, partial(_tidy, ctx, current))
         return trouble or _switch_processes(ctx, release.id, watch=True)
     except (SlipwayError, OSError, ValueError, subprocess.SubprocessError) as error:
         return f"it could not be watched ({error})"
+
+
+def _tidy(ctx: Context, baking_: Phase) -> None:
+    """What can wait until there is nothing else to do."""
+    certificate = shown(ctx.site.domain)
+    if certificate and certificate["days"] < 0:
+        baking_.note(
+            f"the certificate expired on {certificate['not_after'][:10]}, and visitors are warned "
+            "off. Run: ansible-playbook site.yml"
+        )
+    try:
+        sweep(ctx.layout)
+    except OSError as error:
+        # It is no fault of the release's, and tried again by the next one.
+        baking_.note(f"what nobody needs any more is not removed yet: {error}")
 
 
 def _cross(ctx: Context, release: Release, bridge: Bridge) -> None:
@@ -136,15 +162,6 @@ def _switch_processes(ctx: Context, release: str, watch: bool = False) -> str | 
         changing.note(", ".join(ctx.site.processes))
         trouble = ctx.units.run_processes(release)
         return trouble or (baking.bake_processes(ctx, release) if watch else None)
-
-
-def _retire_others(ctx: Context, release: Release, switched: float) -> None:
-    keep = {release.id} | warm(ctx, release.id)
-    leaving = strays(ctx.units.loaded(), keep)
-    if leaving:
-        with phase(ctx.reporter, "retire"):
-            for one in leaving:
-                retire(ctx, one, switched)
 
 
 def _abandon(ctx: Context, release: Release, error: Exception) -> SlipwayError:
@@ -180,6 +197,7 @@ def _switch_back(
     if previous:
         _switch_processes(ctx, previous)
     retire(ctx, release.id)
+    ctx.units.settle()
     serving = f"switched back to {previous}" if previous else "nothing is live again"
     return BackedOut(
         f"Release {release.id} was live for a moment and taken back: {trouble}; {serving}. "

@@ -38,6 +38,7 @@ class Units:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._begun: dict[str, subprocess.Popen[str]] = {}
+        self._asked: list[tuple[str, str, subprocess.Popen[str]]] = []
 
     def begin(self, release: str) -> None:
         """Have it started, and do not wait: :meth:`start` does."""
@@ -73,11 +74,33 @@ class Units:
             self._call("stop", release, seconds=seconds)
 
     def retire(self, release: str) -> None:
-        """Have it stopped; what it is at, systemd lets it finish, and nobody waits for that."""
-        done = self._call("retire", release, check=False)
-        if done.returncode != 0:
-            # It may be of an older playbook; or this says why.
-            self.stop(release)
+        """Have it stopped; what it is at, systemd lets it finish, and nobody waits for that.
+
+        :meth:`settle` says when systemd has heard of it.
+        """
+        self._ask("retire", release)
+
+    def forget(self, release: str) -> None:
+        """Have its config vars taken away; :meth:`settle` says when they are."""
+        self._ask("forget", release)
+
+    def settle(self) -> None:
+        """Wait until systemd has heard what retires, and what is forgotten is.
+
+        Raises:
+            NeedsYou: one of them cannot be.
+        """
+        while self._asked:
+            verb, release, begun = self._asked.pop()
+            done = end(begun, HELPER_SECONDS)
+            if done.returncode != 0 and verb == "retire":
+                # It may be of an older playbook; or this says why.
+                self.stop(release)
+            else:
+                self._check(done, verb, release)
+
+    def _ask(self, verb: str, release: str) -> None:
+        self._asked.append((verb, release, begin(self._argv(verb, release))))
 
     def run_processes(self, release: str) -> str | None:
         """Run the workers and schedulers of this release and of no other.
@@ -140,9 +163,6 @@ class Units:
         pairs = (line.split(" ", 1) for line in done.stdout.splitlines())
         return [(kind, name) for kind, name in pairs]
 
-    def forget(self, release: str) -> None:
-        self._call("forget", release)
-
     def loaded(self) -> dict[str, str]:
         """The state of each instance whose socket or service is there, but for inactive ones."""
         text = self._look("list-units", "--all", "--plain", "--no-legend", f"{self._web}*")
@@ -175,11 +195,15 @@ class Units:
     def _call(
         self, *args: str, seconds: float = HELPER_SECONDS, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        argv = self._argv(*args)
-        done = run(argv, seconds)
-        if check and done.returncode != 0:
+        done = run(self._argv(*args), seconds)
+        if check:
+            self._check(done, *args)
+        return done
+
+    def _check(self, done: subprocess.CompletedProcess[str], *args: str) -> None:
+        if done.returncode != 0:
             raise NeedsYou(
-                f"`{' '.join(argv[2:])}` failed on the droplet. Run: ansible-playbook site.yml",
+                f"`{' '.join(self._argv(*args)[2:])}` failed on the droplet. "
+                "Run: ansible-playbook site.yml",
                 done.stderr.splitlines()[-LOG_LINES:],
             )
-        return done

@@ -138,4 +138,4 @@ def test_nginx_asks_the_release_that_current_points_to() -> None:
     # And it looks for the page of maintenance where the release tool puts that.
     on = str(layout.maintenance_on).replace("/srv/locallibrary", "{{ nginx_root }}")
     assert f"(-f {on}/page.html)" in text
-    assert f"set $allowed {on}/allow/$remote_addr;" in text
+    assert f" {on}/allow/$remote_addr;" in text

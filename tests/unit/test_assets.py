@@ -1,6 +1,7 @@
 """The listing of hashed static files, which releases share."""
 
 import json
+import shutil
 
 from deploy.host import assets, objects, pushing, retiring
 from deploy.host.context import Context
@@ -60,7 +61,7 @@ def test_damage_to_the_listing_makes_it_unknown(ctx: Context) -> None:
     assert assets.whole(ctx.layout) == ""
 
 
-def test_releases_share_a_listing_and_prune_keeps_what_one_of_them_names(ctx: Context) -> None:
+def test_releases_share_a_listing_and_a_sweep_keeps_what_one_of_them_names(ctx: Context) -> None:
     more = {**STYLE, "js/new.3c4d.js": "1\n"}
     trees = [STYLE, STYLE, more]
     releases = [
@@ -75,7 +76,8 @@ def test_releases_share_a_listing_and_prune_keeps_what_one_of_them_names(ctx: Co
     assert set(assets.of_all(ctx.layout, releases)) == set(more)
     (ctx.layout.static / "left").mkdir()
     (ctx.layout.static / "left/behind.css").touch()
-    retiring._remove_unused(ctx.layout, tuple(releases[:2]))
+    shutil.rmtree(third.parent)
+    retiring.sweep(ctx.layout)
     there = [p for p in ctx.layout.static.rglob("*") if p.is_file()]
     assert [str(path.relative_to(ctx.layout.static)) for path in there] == [*STYLE]
     assert not (ctx.layout.static / "left").exists()

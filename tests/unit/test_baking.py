@@ -178,6 +178,17 @@ def test_the_first_release_is_asked_once_as_there_is_nothing_to_go_back_to(room:
     assert (trouble, notes) == (None, ["0 answers, 0 of them 5xx"])
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_what_can_wait_is_done_once_after_the_first_look(room: Path, seconds: float) -> None:
+    asked: list[int] = []
+    with instance(room, site({COUNTERS_PATH: Counting(CALM)})) as (ctx, server):
+        ctx = replace(ctx, site=replace(ctx.site, bake_seconds=seconds))
+        note = asked.append
+        assert bake(ctx, RELEASE, CALM_BEFORE, print, lambda: note(len(server.asked))) is None
+    # The counters, the page, and the counters again.
+    assert asked == [3]
+
+
 def test_ctrl_c_takes_the_release_back(room: Path) -> None:
     with instance(room, site({})) as (ctx, _):
         ctx.cancel.set()

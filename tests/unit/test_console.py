@@ -1,6 +1,7 @@
 """What people and scripts get to read."""
 
 import json
+import re
 
 import pytest
 
@@ -48,6 +49,23 @@ def test_for_people_a_failure_is_its_sentence_below_its_evidence(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == ["  ValueError: [red]", f"backed out: {sentence.strip()}"]
+
+
+def test_for_a_file_or_a_pipe_the_same_is_written_without_colour(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell() -> str:
+        console = Console()
+        console.event({"phase": "push", "state": "done", "seconds": 1.25, "bytes": 1500})
+        console.note("asks [/] [bold]")
+        console.result("It is [live]: https://x/", {})
+        return "".join(capsys.readouterr())
+
+    plain = tell()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = tell()
+    assert "\x1b[" in coloured
+    assert plain == re.sub(r"\x1b\[[0-9;]*m", "", coloured)
 
 
 def test_phases_are_measured_also_when_they_fail(capsys: pytest.CaptureFixture[str]) -> None:

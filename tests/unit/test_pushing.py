@@ -343,7 +343,7 @@ def test_the_release_tool_is_held_against_its_own_name(ctx: Context) -> None:
     assert verify(ctx) == {"differing": [str(folder)]}
 
 
-def test_static_files_of_a_release_that_waits_outlive_a_prune(ctx: Context) -> None:
+def test_static_files_of_a_release_that_waits_outlive_a_sweep(ctx: Context) -> None:
     live, waiting, gone = (
         pushing.assemble(ctx, manifest(ctx, assets=stored(ctx, {path: path})), "ada@desk")
         for path in ("css/a.1.css", "css/a.2.css", "js/a.3.js")
@@ -351,7 +351,7 @@ def test_static_files_of_a_release_that_waits_outlive_a_prune(ctx: Context) -> N
     for release in (live, gone):
         pushing.publish_static(ctx.layout, release)
     shutil.rmtree(ctx.layout.release(gone.id))
-    retiring._remove_unused(ctx.layout, (live, waiting))
+    retiring.sweep(ctx.layout)
     assert [p.name for p in ctx.layout.static.rglob("*")] == ["css", "a.1.css"]
     assert pushing.publish_static(ctx.layout, waiting) == 1
     assert (ctx.layout.static / "css/a.2.css").read_text() == "css/a.2.css"

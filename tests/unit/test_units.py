@@ -1,6 +1,7 @@
 """What the release tool asks of systemd, and of the helper that is root's."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -95,17 +96,28 @@ def test_a_start_that_was_begun_is_stopped_whenever_systemd_hears_of_it(log: Pat
     assert asked.start("a", 5) is None
 
 
-def test_retiring_is_asked_for_once(log: Path) -> None:
-    units(log).retire("a")
-    assert log.read_text().splitlines() == ["retire a"]
+def test_what_leaves_is_asked_for_at_once_and_waited_for_when_it_has_to_be(log: Path) -> None:
+    asked = units(log, f"*) sleep 0.2; echo done >>{log} ;;")
+    asked.retire("a")
+    asked.forget("b")
+    assert "done" not in log.read_text()
+    asked.settle()
+    assert sorted(log.read_text().splitlines()) == ["done", "done", "forget b", "retire a"]
+    asked.settle()
+    assert len(log.read_text().splitlines()) == 4
 
 
 def test_a_helper_that_does_not_know_how_to_retire_stops(log: Path) -> None:
-    units(log, "retire) exit 64 ;;").retire("a")
+    asked = units(log, "retire) exit 64 ;;")
+    asked.retire("a")
+    asked.settle()
     assert log.read_text().splitlines() == ["retire a", "stop a"]
 
 
-def test_what_systemd_refuses_is_told(log: Path) -> None:
+@pytest.mark.parametrize("leave", [Units.retire, Units.forget])
+def test_what_is_refused_is_told(log: Path, leave: Callable[[Units, str], None]) -> None:
+    asked = units(log, "*) echo no such bus >&2; exit 1 ;;")
+    leave(asked, "a")
     with pytest.raises(NeedsYou) as told:
-        units(log, "*) echo no such bus >&2; exit 1 ;;").retire("a")
+        asked.settle()
     assert list(told.value.detail) == ["no such bus"]

@@ -174,6 +174,7 @@ def test_the_certificate_has_expired(site: Site, row: NewRow, tmp_path: Path) ->
         assert taken.code == 0, taken
         serial = site.ask(SERIAL)
         time.sleep(6)
+        site.commit({"NOTE": "another release"}, "Another release")
         deployed = site.invoke("deploy")
         assert deployed.code == 0, deployed
         assert "the certificate expired on" in deployed.stderr, deployed
