@@ -51,9 +51,12 @@ def connected(
         fabric: list[Start] = []
 
         def start(line: str) -> Channel:
-            process = None if fabric else _multiplexed(target, line, ahead or {})
-            if process:
-                return process
+            if ahead and line in ahead:
+                return _Begun(ahead.pop(line), partial(_leads, target), partial(by_fabric, line))
+            process = None if fabric else _begin(target, line)
+            return process if process and _leads(target, process) else by_fabric(line)
+
+        def by_fabric(line: str) -> Channel:
             if not fabric:
                 # Here, because Fabric takes a third of a second to import.
                 from deploy import runner
@@ -92,26 +95,73 @@ def _begin(target: Target, line: str) -> Process | None:
         return None
 
 
-def _multiplexed(
-    target: Target, line: str, ahead: MutableMapping[str, Process | None]
-) -> Process | None:
-    """A line of shell that runs on the droplet.
-
-    Returns:
-        None when OpenSSH finds no way in, whatever the reason; nothing has begun then.
-    """
-    process = ahead.pop(line) if line in ahead else _begin(target, line)
-    if process is None:
-        return None
+def _leads(target: Target, process: Process) -> bool:
+    """Whether it runs on the droplet; otherwise OpenSSH finds no way in, and nothing has begun."""
     try:
         if process.first(WORD_SECONDS) == b"\n":
-            return process
+            return True
     except TimeoutError:
         # Others may still be talking over it: it only takes nobody new.
         program, *words = commands.ssh(target, (), more=[_at(target)])
         subprocess.run((program, "-Ostop", *words), capture_output=True)
     process.end_now()
-    return None
+    return False
+
+
+class _Begun:
+    """A channel that is spoken to before it is known whether it leads to the droplet.
+
+    From far away that is known a round trip later. If it does not, what was said is said again over
+    another one.
+    """
+
+    def __init__(
+        self,
+        process: Process | None,
+        leads: Callable[[Process], bool],
+        otherwise: Callable[[], Channel],
+    ) -> None:
+        self._process, self._leads, self._otherwise = process, leads, otherwise
+        self._said = b""
+        self._found: Channel | None = None
+
+    def send(self, data: bytes) -> None:
+        if self._found:
+            self._found.send(data)
+            return
+        self._said += data
+        try:
+            if self._process:
+                self._process.send(data)
+        except OSError:
+            self._channel()
+
+    def receive(self) -> bytes:
+        return self._channel().receive()
+
+    def end(self) -> None:
+        self._channel().end()
+
+    def code(self) -> int:
+        return self._channel().code()
+
+    def complaint(self) -> str:
+        return self._channel().complaint()
+
+    def close(self) -> None:
+        known = self._found or self._process
+        if known:
+            known.close()
+
+    def _channel(self) -> Channel:
+        if self._found is None:
+            if self._process and self._leads(self._process):
+                self._found = self._process
+            else:
+                self._process = None
+                self._found = self._otherwise()
+                self._found.send(self._said)
+        return self._found
 
 
 def _at(target: Target) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy.host import tool as packing
 
 PACKAGE = Path(__file__).parent
-# What is imported is no garbage to be looked for.
+# What is imported is no garbage to be looked for, not even at the end.
 ENTRY = """\
 import gc
 import sys
@@ -19,7 +19,9 @@ gc.set_threshold(100_000)
 
 from deploy.host.main import main
 
-sys.exit(main(sys.argv[1:]))
+code = main(sys.argv[1:])
+gc.freeze()
+sys.exit(code)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import os
 import sys
@@ -59,6 +60,9 @@ def task(quiet: bool = False, **options: Any) -> Callable[[Body], Any]:
             except KeyboardInterrupt:
                 console.err.print("Interrupted. Look: invoke status")
                 sys.exit(INTERRUPTED)
+            finally:
+                # Python would look for garbage in all that was imported before it ends.
+                gc.freeze()
 
         known = {name: HELP[name] for name in inspect.signature(body).parameters if name in HELP}
         return invoke_task(run, help={**known, **options.pop("help", {})}, **options)

@@ -53,7 +53,10 @@ def of_all(layout: Layout, releases: Iterable[Release]) -> dict[str, str]:
 
 
 def whole(layout: Layout) -> str:
-    """The name of the live release's listing, if all that it lists is here as it arrived, or ""."""
+    """The name of the live release's listing, if it is here as it arrived, or "".
+
+    What was damaged of the files that it lists is asked for with the artifact that needs them.
+    """
     current = current_id(layout)
     listing = layout.release(current) / LISTING if current else None
     if listing is None or not listing.exists():
@@ -63,8 +66,7 @@ def whole(layout: Layout) -> str:
     # Written to, it is another one, which the store does not have.
     if not objects.as_settled(objects.object_path(layout.objects, named), named):
         return ""
-    tree: Tree = json.loads(listed)
-    return "" if objects.absent(layout.objects, tree.values()) else named
+    return named
 
 
 def told(layout: Layout, manifest: Mapping[str, object], sent: Tree) -> Tree:

@@ -43,12 +43,6 @@ def absent(store: Path, names: Iterable[str]) -> list[str]:
     return sorted(name for name in set(names) if not _whole(folder, name))
 
 
-def damaged(store: Path, names: Iterable[str]) -> bool:
-    """Whether an object of these names was written to since it arrived."""
-    folder = str(store)
-    return any(_whole(folder, name) is False for name in names)
-
-
 def put(store: Path, content: bytes) -> str:
     """Keep something that was made here; returns its name."""
     name = hashlib.sha256(content).hexdigest()

@@ -148,18 +148,20 @@ def current_release(ctx: Context) -> Release | None:
 
 def pushed_before(ctx: Context, manifest: Mapping[str, Any]) -> Release | None:
     """A sealed release of the same artifact and config vars that was pushed and no more."""
-    pasts = audit.fold(audit.read(ctx.layout))
-    config = ctx.units.config()
     current = current_release(ctx)
     live = current.sequence if current else 0
-    for release in reversed(read_all(ctx.layout)):
-        same = release.artifact == manifest["artifact"] and release.config == config
-        if (
-            same
-            and release.sequence > live
-            and pasts.get(release.id, plan.NOTHING).event in WAITING
-        ):
-            return release
+    same = [
+        release
+        for release in reversed(read_all(ctx.layout))
+        if release.artifact == manifest["artifact"] and release.sequence > live
+    ]
+    if same:
+        pasts = audit.fold(audit.read(ctx.layout))
+        config = ctx.units.config()
+        for release in same:
+            waiting = pasts.get(release.id, plan.NOTHING).event in WAITING
+            if waiting and release.config == config:
+                return release
     return None
 
 

@@ -91,6 +91,8 @@ def lay_out(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release
     venv = assemble_venv(layout, manifest["lock"], manifest["venv"])
     release_id = _free_id(layout, manifest["revision"])
     folder = layout.release(release_id)
+    folder.mkdir()
+    config = ctx.units.binding(release_id)
     _lay_out(ctx, folder, manifest, venv)
     return Release(
         id=release_id,
@@ -100,7 +102,7 @@ def lay_out(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release
         author=manifest["author"],
         artifact=manifest["artifact"],
         lock=manifest["lock"],
-        config=ctx.units.bind(release_id),
+        config=config(),
         python=manifest["python"],
         migrations=tuple(manifest["migrations"]),
         static_url=manifest["static_url"],
@@ -150,13 +152,12 @@ def publish_static(layout: Layout, release: Release) -> int:
     return len(new)
 
 
-def whole_venvs(layout: Layout) -> list[str]:
-    """Locks whose packages are on the droplet as they arrived, so that they need not be sent."""
-    return sorted(
-        venv.name
-        for venv in layout.venvs.glob("[!.]*")
-        if not objects.damaged(layout.objects, _files(venv).values())
-    )
+def locks(layout: Layout) -> list[str]:
+    """Locks whose packages are on the droplet, so that they need not be told or sent.
+
+    What was damaged of them is asked for with the artifact that needs it.
+    """
+    return sorted(venv.name for venv in layout.venvs.glob("[!.]*"))
 
 
 def packages_told(layout: Layout, manifest: Mapping[str, Any]) -> objects.Tree:
@@ -221,7 +222,6 @@ def _free_id(layout: Layout, revision: str) -> str:
 
 def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path) -> None:
     store = ctx.layout.objects
-    folder.mkdir()
     for name in ("app", "static", "judge", "bin"):
         (folder / name).mkdir()
     objects.link_tree(store, manifest["app"], folder / "app")

@@ -78,7 +78,7 @@ def facts(ctx: Context) -> dict[str, Any]:
 def holdings(ctx: Context) -> dict[str, Any]:
     """What of an artifact need not be sent, as it is here: of use to who pushes one."""
     return {
-        "locks": pushing.whole_venvs(ctx.layout),
+        "locks": pushing.locks(ctx.layout),
         "listing": assets.whole(ctx.layout),
         "files": project_files.name(ctx.layout),
     }

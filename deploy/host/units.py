@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from deploy.host.command import begin, end, run
@@ -141,9 +142,16 @@ class Units:
         done = self._call("logs", release, str(lines), check=False)
         return done.stdout.splitlines()[-lines:]
 
-    def bind(self, release: str) -> str:
-        """Give the release the config vars of now; returns the config version it has."""
-        return self._call("bind", release).stdout.strip()
+    def binding(self, release: str) -> Callable[[], str]:
+        """Give the release the config vars of now; what it returns waits for the version."""
+        begun = begin(self._argv("bind", release))
+
+        def bound() -> str:
+            done = end(begun, HELPER_SECONDS)
+            self._check(done, "bind", release)
+            return done.stdout.strip()
+
+        return bound
 
     def config(self) -> str:
         """The version of the config vars that a release bound now would get."""

@@ -45,7 +45,9 @@ def forget(helper: Path, release: str) -> subprocess.CompletedProcess[str]:
 
 def left(helper: Path) -> list[str]:
     folder = helper.parent
-    return sorted(path.name for name in ("bindings", "config") for path in (folder / name).iterdir())
+    return sorted(
+        path.name for name in ("bindings", "config") for path in (folder / name).iterdir()
+    )
 
 
 def test_what_a_run_that_was_cut_off_left_is_forgotten_too(helper: Path) -> None:

@@ -42,14 +42,17 @@ def test_a_project_without_hashed_files_has_an_empty_listing_that_need_not_be_th
     assert assets.told(ctx.layout, {"listing": assets.name({})}, {}) == {}
 
 
-def test_damage_to_a_static_file_makes_the_listing_unknown(ctx: Context) -> None:
+def test_a_static_file_that_is_damaged_is_asked_for_with_the_listing_that_is_known(
+    ctx: Context,
+) -> None:
     told = manifest(ctx)
     live(ctx, pushing.assemble(ctx, told, "ada@desk").id)
     (name,) = told["assets"].values()
     path = objects.object_path(ctx.layout.objects, name)
     path.chmod(0o644)
     path.write_text("evil")
-    assert assets.whole(ctx.layout) == ""
+    known = assets.told(ctx.layout, {"listing": assets.whole(ctx.layout)}, {})
+    assert objects.absent(ctx.layout.objects, known.values()) == [name]
 
 
 def test_damage_to_the_listing_makes_it_unknown(ctx: Context) -> None:

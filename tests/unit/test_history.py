@@ -3,7 +3,7 @@
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,8 +54,8 @@ class Versions(Bound):
     version = "c" * 12
     told: list[tuple[str, str]] | None = None
 
-    def bind(self, release: str) -> str:
-        return self.version
+    def binding(self, release: str) -> Callable[[], str]:
+        return lambda: self.version
 
     def config(self) -> str:
         return self.version

@@ -1,6 +1,7 @@
 """The connection that is kept: when it is used, and when Fabric makes one instead."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,7 @@ def fabric(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         def start(line: str) -> Channel:
             asked.append(line)
-            return pipe.Process(("/bin/true",))
+            return pipe.Process(("/bin/cat",))
 
         yield start
 
@@ -89,12 +90,40 @@ def test_a_release_tool_that_was_begun_ahead_is_the_one_that_is_talked_to(
     assert fabric == []
 
 
-def test_where_beginning_ahead_finds_no_way_in_fabric_tries(log: Path, fabric: list[str]) -> None:
-    openssh(log, "exit 255")
+@pytest.mark.parametrize(
+    "does", ["exit 255", "echo 'Welcome to web1'; exit 1", "exec sleep 60", "exec <&-; sleep 60"]
+)
+def test_where_beginning_ahead_finds_no_way_in_fabric_is_told_what_was_said(
+    log: Path, fabric: list[str], does: str
+) -> None:
+    openssh(log, does)
     line = commands.serve(droplet(), tool().digest)
     with multiplexed.begun(droplet())(droplet()) as start:
-        start(line)
+        channel = start(line)
+        time.sleep(0.1)
+        for text in (b"first\n", b"second\n"):
+            channel.send(text)
+        assert said(channel) == b"first\nsecond\n"
     assert fabric == ["connect", line]
+
+
+def test_a_release_tool_that_was_begun_ahead_is_spoken_to_before_it_answers(log: Path) -> None:
+    openssh(log, "read line; echo; echo $line")
+    with multiplexed.begun(droplet())(droplet()) as start:
+        channel = start(commands.serve(droplet(), tool().digest))
+        channel.send(b"from far away\n")
+        assert said(channel) == b"from far away\n"
+
+
+def test_without_openssh_nothing_is_begun_ahead(
+    log: Path, fabric: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(log.parent))
+    with multiplexed.begun(droplet())(droplet()) as start:
+        channel = start(commands.serve(droplet(), tool().digest))
+        channel.send(b"first\n")
+        assert said(channel) == b"first\n"
+    assert fabric[0] == "connect"
 
 
 def test_its_options_ask_nobody_and_keep_the_connection(log: Path, fabric: list[str]) -> None:

@@ -10,7 +10,7 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,8 +57,8 @@ class Bound(Units):
         super().__init__(site)
         self.forgotten: list[str] = []
 
-    def bind(self, release: str) -> str:
-        return "c" * 12
+    def binding(self, release: str) -> Callable[[], str]:
+        return lambda: "c" * 12
 
     def forget(self, release: str) -> None:
         self.forgotten.append(release)
@@ -125,7 +125,7 @@ def test_packages_that_came_before_the_rest_are_the_release_s(ctx: Context) -> N
         pipe.write(compressed + pieces(packed.getvalue()))
     operations.packages(ctx, Wire(reading), len(compressed))
     os.close(reading)
-    assert pushing.whole_venvs(ctx.layout) == ["f" * 16]
+    assert pushing.locks(ctx.layout) == ["f" * 16]
     assert verify(ctx) == {"differing": []}
     release = pushing.assemble(ctx, manifest(ctx, venv={}), built_by="ada@desk")
     greet = ctx.layout.release(release.id) / "venv/bin/greet"
@@ -174,14 +174,19 @@ def test_releases_of_one_lock_file_share_their_packages_and_objects(ctx: Context
 
 def test_packages_that_were_written_to_have_to_be_sent_again(ctx: Context) -> None:
     release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
-    assert pushing.whole_venvs(ctx.layout) == [release.lock]
+    venv = pushing.packages_told(ctx.layout, {"venv_of": release.lock, "venv": {}})
+    named = operations.object_names({**manifest(ctx), "venv": venv})
+    assert objects.absent(ctx.layout.objects, named) == []
     (package,) = ctx.layout.venv(release.lock).rglob("greeting/cli.py")
     whole = package.read_text()
     package.chmod(0o644)
     package.write_text("# damaged")
-    assert pushing.whole_venvs(ctx.layout) == []
+    # The controller is told of the packages by their lock, and sends what is asked for.
+    assert pushing.locks(ctx.layout) == [release.lock]
+    damaged = hashlib.sha256(whole.encode()).hexdigest()
+    assert objects.absent(ctx.layout.objects, named) == [damaged]
     stored(ctx, {"greeting/cli.py": whole})
-    assert pushing.whole_venvs(ctx.layout) == [release.lock]
+    assert objects.absent(ctx.layout.objects, named) == []
 
 
 def test_hashed_files_are_published_once(ctx: Context) -> None:
