@@ -68,7 +68,7 @@ def bake(
     watched = 0.0 if before.share is None else ctx.site.bake_seconds
     deadline = time.monotonic() + watched
     bad = 0
-    for look in count():
+    for looks in count():
         trouble = probe(ctx, release.id)
         bad = bad + 1 if trouble else 0
         # Trouble that was there before the switch (Nginx down, say) is not this release's fault.
@@ -90,7 +90,7 @@ def bake(
             )
         if ctx.cancel.is_set():
             return "somebody pressed Ctrl-C"
-        if look == 0:
+        if looks == 0:
             meanwhile()
         if time.monotonic() >= deadline and (not trouble or before.trouble is not None):
             break

@@ -165,11 +165,11 @@ def gate(ctx: Context, release: Release, note: Callable[[str], None]) -> None:
             _check_unit(ctx, release.id, before.result())
             raise Unhealthy(f"{path} broke off: {error!r}") from None
 
-    page_of = partial(_follow, ask, site.domain)
+    questions = {page: partial(_follow, ask, site.domain, page) for page in site.pages}
+    questions[MISSING_PAGE] = partial(ask, MISSING_PAGE)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         before = pool.submit(ctx.units.state, release.id)
-        asked = [pool.submit(page_of, page) for page in site.pages]
-        missing = pool.submit(ask, MISSING_PAGE)
+        asked = [pool.submit(question) for question in questions.values()]
         try:
             if site.ready_path:
                 note(site.ready_path)
@@ -177,17 +177,19 @@ def gate(ctx: Context, release: Release, note: Callable[[str], None]) -> None:
                 if not _ready(answer):
                     answer = _settled(ctx, lambda: ask(site.ready_path), waiting_is_fine=True)
                     # What it answered before it was ready says nothing.
-                    asked = [pool.submit(page_of, page) for page in site.pages]
+                    asked = [pool.submit(question) for question in questions.values()]
                 if not _ready(answer):
                     raise Unhealthy(f"{site.ready_path} answered {answer.status}: {_gist(answer)}")
-            for page, answered in zip(site.pages, asked, strict=True):
-                note(page)
+            for page, answered in zip(questions, asked, strict=True):
+                if page != MISSING_PAGE:
+                    note(page)
                 answer = answered.result()
                 if answer.status >= 500:
-                    answer = _settled(ctx, partial(page_of, page))
-                _check_page(ctx, release, page, answer)
-            if DEBUG_PAGE in missing.result().body:
-                raise Unhealthy("it runs with DEBUG on, which shows its insides to visitors")
+                    answer = _settled(ctx, questions[page])
+                if page != MISSING_PAGE:
+                    _check_page(ctx, release, page, answer)
+                elif DEBUG_PAGE in answer.body:
+                    raise Unhealthy("it runs with DEBUG on, which shows its insides to visitors")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

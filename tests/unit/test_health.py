@@ -246,6 +246,27 @@ def test_what_is_answered_before_it_is_ready_says_nothing(room: Path) -> None:
     assert answers == {"/readyz": [200], "/": [200]}
 
 
+def test_the_page_that_is_not_there_is_asked_again_once_it_is_ready(room: Path) -> None:
+    left = [503, 200]
+    ready = threading.Event()
+
+    def warming(asked: Asked) -> None:
+        if len(left) == 1:
+            ready.set()
+        asked.say(left.pop(0) if len(left) > 1 else left[0])
+
+    def missing(asked: Asked) -> None:
+        shown = ready.is_set()
+        asked.say(404 if shown else 503, "<code>DEBUG = True</code>" if shown else "warming up")
+
+    with pytest.raises(Unhealthy, match="DEBUG on"):
+        pass_gate(room, {"/readyz": warming, MISSING_PAGE: missing})
+
+
+def test_what_is_not_there_may_lead_to_another_site(room: Path) -> None:
+    pass_gate(room, {MISSING_PAGE: says(302, Location="https://login.example/")})
+
+
 def test_pages_are_asked_for_while_another_one_is_made(room: Path) -> None:
     all_there = threading.Barrier(3)
 
