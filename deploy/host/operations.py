@@ -119,10 +119,9 @@ def go_live(ctx: Context, release_id: str) -> dict[str, Any]:
     """Start, gate, switch, bake and retire; then prune."""
     release = sealed(ctx, release_id)
     switched = activate(ctx, release)
-    loaded = ctx.units.loaded()
-    retire_others(ctx, release.id, loaded, switched)
+    retire_others(ctx, release.id, switched.loaded, switched.at)
     with phase(ctx.reporter, "prune") as pruning:
-        gone = prune(ctx, loaded, pruning.note)
+        gone = prune(ctx, switched.loaded, pruning.note)
         ctx.units.settle()
     return {"release": release.to_json(), "pruned": [r.id for r in gone]}
 

@@ -115,15 +115,16 @@ def prune(
     gone = prunable(releases, pasts, current_id(layout), ctx.site.keep_releases)
     kept = tuple(release for release in releases if release not in gone)
     if gone:
-        static, objects_of = set[str](), set[str]()
+        static: dict[str, str] = {}
+        objects_of: set[str] = set()
         for release in gone:
             note(release.id)
             static |= _published(layout.release(release.id))
             objects_of |= _made_of(layout.release(release.id))
             remove(ctx, release, loaded)
         listed = assets.of_all(layout, kept)
-        _unpublish(layout, static - listed.keys())
-        objects_of |= _remove_venvs(layout, kept)
+        _unpublish(layout, static.keys() - listed.keys())
+        objects_of |= {*static.values(), *_remove_venvs(layout, kept)}
         objects.remove_unlinked(layout.objects, objects_of - set(listed.values()))
     restoring.prune(ctx, {release.id for release in kept})
     return gone
@@ -167,11 +168,11 @@ def _made_of(folder: Path) -> set[str]:
     return set()
 
 
-def _published(folder: Path) -> set[str]:
+def _published(folder: Path) -> dict[str, str]:
     """The hashed static files of a release in that folder, if it still tells them."""
     with suppress(OSError, ValueError, LookupError):
-        return set(assets.of_release(folder))
-    return set()
+        return assets.of_release(folder)
+    return {}
 
 
 def _unpublish(layout: Layout, paths: Iterable[str]) -> None:

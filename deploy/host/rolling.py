@@ -48,7 +48,7 @@ def rollback(ctx: Context, name: str | None, reverse: bool, restore: bool) -> di
             bridge = _bridge(ctx, target, newest, found, reverse, restore, classifying)
     newer = left.id if left and left.sequence > target.sequence else None
     switched = activate(ctx, target, bridge, takes_back=newer)
-    retire_others(ctx, target.id, ctx.units.loaded(), switched)
+    retire_others(ctx, target.id, switched.loaded, switched.at)
     ctx.units.settle()
     return {
         "release": target.to_json(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -82,20 +82,27 @@ def stage(ctx: Context, release: Release) -> Before:
         raise _abandon(ctx, release, error) from None
 
 
+@dataclass(frozen=True)
+class Switched:
+    """When visitors were sent to a release, by the monotonic clock, and the instances that ran."""
+
+    at: float
+    loaded: Mapping[str, str]
+
+
 def activate(
     ctx: Context,
     release: Release,
     bridge: Bridge = NO_BRIDGE,
     takes_back: str | None = None,
-) -> float:
+) -> Switched:
     """Make a sealed release the live one; on any failure visitors stay where they were.
+
+    What served before runs on.
 
     Args:
         bridge: what the database needs between the gate and the switch.
         takes_back: the release that is rolled back by this, if one is.
-
-    Returns:
-        When visitors were sent to it, by the monotonic clock. What served before runs on.
 
     Raises:
         BackedOut: the release did not start, failed its gate or its bake, or somebody pressed
@@ -108,27 +115,33 @@ def activate(
         facts = {"previous": previous, "takes_back": takes_back, "command": ctx.command}
         audit.append(ctx.layout, audit.SWITCHED, release.id, who=ctx.who, **facts)
         point(ctx.layout, release.id)
-        switched = time.monotonic()
+        loaded: dict[str, str] = {}
+        switched = Switched(time.monotonic(), loaded)
         switching.note(f"{previous or 'nothing'} -> {release.id}")
-    trouble = _prove(ctx, release, before)
+    trouble = _prove(ctx, release, before, loaded)
     if trouble:
         raise _switch_back(ctx, release, previous, trouble, bridge)
     audit.append(ctx.layout, audit.LIVE, release.id, who=ctx.who, previous=previous)
     return switched
 
 
-def _prove(ctx: Context, release: Release, before: Before) -> str | None:
-    """Bake the live release and change its processes over; returns what is wrong, or None."""
+def _prove(ctx: Context, release: Release, before: Before, loaded: dict[str, str]) -> str | None:
+    """Bake the live release and change its processes over; returns what is wrong, or None.
+
+    ``loaded`` is filled in with the instances that run meanwhile.
+    """
     try:
         with phase(ctx.reporter, "bake") as current:
-            trouble = baking.bake(ctx, release, before, current.note, partial(_tidy, ctx, current))
+            tidy = partial(_tidy, ctx, current, loaded)
+            trouble = baking.bake(ctx, release, before, current.note, tidy)
         return trouble or _switch_processes(ctx, release.id, watch=True)
     except (SlipwayError, OSError, ValueError, subprocess.SubprocessError) as error:
         return f"it could not be watched ({error})"
 
 
-def _tidy(ctx: Context, baking_: Phase) -> None:
-    """What can wait until there is nothing else to do."""
+def _tidy(ctx: Context, baking_: Phase, loaded: dict[str, str]) -> None:
+    """What can be done while there is nothing else to do."""
+    loaded |= ctx.units.loaded()
     certificate = shown(ctx.site.domain)
     if certificate and certificate["days"] < 0:
         baking_.note(

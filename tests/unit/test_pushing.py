@@ -368,3 +368,48 @@ def test_a_script_of_a_package_cannot_leave_its_folder(ctx: Context) -> None:
     with pytest.raises(Refused, match="a script called '../../../outside'"):
         pushing.assemble(ctx, manifest(ctx, venv=stored(ctx, files)), "ada@desk")
     assert not list(Path(ctx.site.root).rglob("outside"))
+
+
+def test_a_prune_removes_what_only_the_pruned_release_was_made_of(ctx: Context) -> None:
+    told = {**manifest(ctx, assets=stored(ctx, {"js/old.1.js": "old"})), "lock": "b" * 16}
+    gone = pushing.assemble(ctx, told, "ada@desk")
+    live = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    for release in (gone, live):
+        pushing.publish_static(ctx.layout, release)
+    ctx.layout.current.symlink_to(f"releases/{live.id}")
+    of_live = {name for name, _ in objects.below(ctx.layout.release(live.id))}
+    before = {path.name for path in ctx.layout.objects.rglob("*") if path.is_file()}
+    notes: list[str] = []
+    assert retiring.prune(ctx, {}, notes.append) == (gone,)
+    assert notes == [gone.id]
+    assert isinstance(ctx.units, Bound)
+    assert ctx.units.forgotten == [gone.id]
+    assert not ctx.layout.release(gone.id).exists()
+    assert [path.name for path in ctx.layout.venvs.iterdir()] == [live.lock]
+    assert not (ctx.layout.static / "js").exists()
+    after = {path.name for path in ctx.layout.objects.rglob("*") if path.is_file()}
+    # And the listing that named it.
+    assert len(before - after) == 2
+    assert hashlib.sha256(b"old").hexdigest() in before - after
+    assert {name for name, _ in objects.below(ctx.layout.release(live.id))} == of_live
+    assert verify(ctx) == {"differing": []}
+
+
+def test_a_release_that_does_not_say_what_it_was_made_of_is_pruned_all_the_same(
+    ctx: Context,
+) -> None:
+    gone, live = (pushing.assemble(ctx, manifest(ctx), "ada@desk") for _ in range(2))
+    ctx.layout.current.symlink_to(f"releases/{live.id}")
+    (ctx.layout.release(gone.id) / "manifest.json").write_text("{")
+    assert retiring.prune(ctx, {}, print) == (gone,)
+    assert verify(ctx) == {"differing": []}
+
+
+def test_a_sweep_removes_what_a_push_that_was_cut_off_left(ctx: Context) -> None:
+    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    (left,) = stored(ctx, {"left": "behind"}).values()
+    pushing.assemble_venv(ctx.layout, "b" * 16, stored(ctx, GREETING))
+    retiring.sweep(ctx.layout)
+    assert objects.absent(ctx.layout.objects, [left]) == [left]
+    assert [path.name for path in ctx.layout.venvs.iterdir()] == [release.lock]
+    assert verify(ctx) == {"differing": []}
