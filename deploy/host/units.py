@@ -14,6 +14,8 @@ ACTIVE = "active"
 PROPERTIES = ("ActiveState", "SubState", "Result", "NRestarts", "MainPID")
 LOG_LINES = 30
 HELPER_SECONDS = 60.0
+# systemctl's word for a unit that used up its TimeoutStartSec, which may end before ours does.
+TIMED_OUT = "a timeout was exceeded"
 # Longer than any TimeoutStopSec that the inventory is likely to allow.
 PROCESS_STOP_SECONDS = 3600.0
 
@@ -54,6 +56,7 @@ class Units:
         Returns:
             None, or a sentence that says why it did not start.
         """
+        late = f"it was not ready within {seconds:.0f} s"
         begun = self._begun.pop(release, None)
         units = (f"{self._web}{release}.{kind}" for kind in ("socket", "service"))
         if not begun and run(
@@ -63,7 +66,9 @@ class Units:
         try:
             done = end(begun or begin(self._argv("start", release)), seconds)
         except subprocess.TimeoutExpired:
-            return f"it was not ready within {seconds:.0f} s"
+            return late
+        if done.returncode != 0 and TIMED_OUT in done.stderr:
+            return late
         return None if done.returncode == 0 else done.stderr.strip() or "systemd refused it"
 
     def stop(self, release: str, seconds: float = HELPER_SECONDS) -> None:

@@ -88,6 +88,15 @@ def test_a_start_that_was_begun_is_waited_for(log: Path) -> None:
     assert log.read_text().splitlines() == ["start a"] * 2
 
 
+@pytest.mark.parametrize(
+    "does", ["sleep 5", "echo 'Job for a failed because a timeout was exceeded.' >&2; exit 1"]
+)
+def test_one_that_is_not_ready_in_time_is_told_alike_whoever_sees_it(log: Path, does: str) -> None:
+    asked = units(log, f"start) {does} ;;")
+    asked.begin("a")
+    assert asked.start("a", 1) == "it was not ready within 1 s"
+
+
 def test_a_start_that_was_begun_is_stopped_whenever_systemd_hears_of_it(log: Path) -> None:
     asked = units(log, f"start) sleep 0.2; echo started >>{log} ;;")
     asked.begin("a")
