@@ -224,15 +224,15 @@ def _stamp(name: str) -> int:
     return int(name[:7], 16)
 
 
-def _whole(store: str, name: str) -> bool | None:
-    """Whether the object is as it arrived; None when it is not there.
+def _whole(store: str, name: str) -> bool:
+    """Whether the object is there as it arrived.
 
     Thousands are asked for in each deploy, so this is not the place for Path.
     """
     try:
         return os.stat(f"{store}/{name[:2]}/{name}").st_mtime == _stamp(name)  # noqa: PTH116
     except FileNotFoundError:
-        return None
+        return False
 
 
 def _members(plain: io.BufferedIOBase) -> Iterator[tarfile.TarInfo]:

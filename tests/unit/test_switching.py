@@ -13,6 +13,7 @@ from deploy.host.pushing import seal
 from deploy.host.release import current_id
 from tests.unit.test_baking import Nginx
 from tests.unit.test_health import RELEASE, UP, Unit, instance, site
+from tests.unit.test_release_phase import Heard
 
 DAYS_LEFT = {"not_after": "2026-01-30T00:00:00+00:00", "days": -1}
 
@@ -25,17 +26,6 @@ class Running(Unit):
 
     def loaded(self) -> dict[str, str]:
         return {RELEASE.id: "active", "before": "active"}
-
-
-class Told:
-    """What a reporter was told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def event(self, **facts: object) -> None:
-        if "note" in facts:
-            self.notes.append(str(facts["note"]))
 
 
 @pytest.fixture
@@ -53,14 +43,14 @@ def ctx(monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
         objects.put(ctx.layout.objects, b"left behind")
         (ctx.layout.release(RELEASE.id) / "manifest.json").write_text('{"files": {}, "assets": {}}')
         seal(ctx.layout.release(RELEASE.id), RELEASE)
-        yield replace(ctx, units=Running(UP), reporter=Told())
+        yield replace(ctx, units=Running(UP), reporter=Heard())
 
 
 def test_what_can_wait_is_done_while_it_bakes(ctx: Context) -> None:
     switched = switching.activate(ctx, RELEASE)
     assert current_id(ctx.layout) == RELEASE.id
     assert not [path for path in ctx.layout.objects.rglob("*") if path.is_file()]
-    assert isinstance(ctx.reporter, Told)
+    assert isinstance(ctx.reporter, Heard)
     assert any("the certificate expired on 2026-01-30" in note for note in ctx.reporter.notes)
     # For those who have the others stopped.
     assert switched.loaded == {RELEASE.id: "active", "before": "active"}
@@ -74,5 +64,5 @@ def test_what_cannot_be_removed_is_no_fault_of_the_release(
 
     monkeypatch.setattr(switching, "sweep", read_only)
     switching.activate(ctx, RELEASE)
-    assert isinstance(ctx.reporter, Told)
+    assert isinstance(ctx.reporter, Heard)
     assert any("is not removed yet: [Errno 30]" in note for note in ctx.reporter.notes)
