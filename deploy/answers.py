@@ -16,6 +16,7 @@ from deploy.artifact import digest_of
 from deploy.asking import config_vars_of
 from deploy.collection import Collection
 from deploy.errors import Refused
+from deploy.exports import Export, folder_of
 from deploy.kept import kept
 from deploy.revision import Revision, changed_paths
 from deploy.target import Target
@@ -40,13 +41,14 @@ class Question:
 
     Args:
         root: keeps what was answered.
+        export: of the revision.
         python: of that venv.
     """
 
     def __init__(
-        self, root: Path, source: Path, python: Path, target: Target, revision: Revision
+        self, root: Path, export: Export, python: Path, target: Target, revision: Revision
     ) -> None:
-        self._source, self._python = source, python
+        self._export, self._python = export, python
         self._target, self._revision = target, revision
         self._given, self._hidden = config_vars_of(root, target)
         self._cache = root / ".slipway" / "cache"
@@ -70,10 +72,10 @@ class Question:
         # An absolute path into the source, which each revision has a folder of its own for.
         root, before = (
             os.path.realpath(path)
-            for path in (answer.facts["static_root"], self._source.with_name(last))
+            for path in (answer.facts["static_root"], folder_of(self._cache, last))
         )
         if root.startswith(f"{before}/"):
-            moved = os.path.realpath(self._source) + root.removeprefix(before)
+            moved = os.path.realpath(self._export.folder) + root.removeprefix(before)
             answer = replace(answer, facts={**answer.facts, "static_root": moved})
         return answer
 
@@ -116,15 +118,16 @@ class Question:
 
     def _ask(self, files: Path) -> Any:
         """The facts. Where the project does not run without secrets, random words stand in."""
-        ask = partial(asking.ask, self._python, self._source, self._target)
+        ask = partial(asking.ask, self._python, self._export.folder, self._target)
+        known = self._collections, self._export.listing
         try:
-            return ask(self._given, files, self._collections)
+            return ask(self._given, files, *known)
         except Refused as refused:
             if not self._hidden:
                 raise
             stand_ins = {name: secrets.token_urlsafe(50) for name in self._hidden}
             try:
-                return ask({**stand_ins, **self._given}, files, self._collections)
+                return ask({**stand_ins, **self._given}, files, *known)
             except Refused:
                 # Of the stand-ins it would be misleading.
                 raise refused from None

@@ -234,9 +234,8 @@ def _packages_tree(packages: Path) -> dict[str, str]:
     return dict(json.loads((packages / TREE).read_text()))
 
 
-def stamp(path: Path) -> Stamp:
+def stamp(found: os.stat_result) -> Stamp:
     """What tells a file from others and from itself once it has been written to."""
-    found = path.stat()
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
 
@@ -271,7 +270,7 @@ def tree_of(
                     f"{name} is a link to {path.readlink()}, which is no file of the project. "
                     "Commit what it leads to instead"
                 )
-        known = names.get(stamp(path)) if names else None
+        known = names.get(stamp(path.stat())) if names else None
         tree[name] = known or object_name(path)
     return tree
 

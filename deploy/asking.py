@@ -35,6 +35,7 @@ def ask(
     given: Mapping[str, str],
     files: Path,
     collections: Path | None = None,
+    listing: Path | None = None,
 ) -> Any:
     """Collect the static files, and return the facts that in_project.py tells.
 
@@ -43,6 +44,7 @@ def ask(
         given: config vars; the build's own (`build_env`) win over them.
         files: folder for the static files.
         collections: what was collected before; where it can be used, ``files`` stays empty.
+        listing: of the source's files (deploy/exports.py), so that they need not be read.
 
     Raises:
         Refused: manage.py does not run, with the end of what it said.
@@ -60,6 +62,7 @@ def ask(
         "SLIPWAY_STATIC": str(files),
         "SLIPWAY_PACKAGES": python.parents[1].name,
         **({"SLIPWAY_COLLECTIONS": str(collections)} if collections else {}),
+        **({"SLIPWAY_LISTING": str(listing)} if listing else {}),
     }
     words = ("shell", "--verbosity", "0", "--command")
     done = subprocess.run(

@@ -22,14 +22,14 @@ from deploy.artifact import (
     Packages,
     assemble,
     digest_of,
-    listed_in,
     tree_of,
 )
 from deploy.conventions import locked_requirements, python_problem
 from deploy.errors import Refused
+from deploy.exports import exported
 from deploy.kept import kept
 from deploy.packages import unpack, uv
-from deploy.revision import Revision, export
+from deploy.revision import Revision
 from deploy.takeover import taken_over
 from deploy.target import Platform, Target
 
@@ -63,7 +63,8 @@ def build(
         Refused: the project cannot be built as it is; nothing was changed anywhere.
     """
     cache = root / ".slipway" / "cache"
-    source = kept(cache / "source" / revision.tree, lambda draft: export(revision, draft))
+    export = exported(cache, revision)
+    source = export.folder
     problem = python_problem(source, target.project, droplet.python)
     if problem:
         raise Refused(problem)
@@ -74,29 +75,27 @@ def build(
     def asked() -> Answer:
         try:
             python = virtual_environment(cache, requirements, note)
-            question = Question(root, source, python, target, revision)
+            question = Question(root, export, python, target, revision)
             foreseen.set_result((question, question.foreseen()))
         except BaseException as error:
             foreseen.set_exception(error)
             raise
         return question.answer()
 
-    # Before the project is asked, which may write there.
-    files = listed_in(source)
     # Side by side: the project is asked with packages of this machine's own.
     with ThreadPoolExecutor(1) as pool:
         beside = pool.submit(asked)
         packages = droplet_packages(cache, requirements, droplet, note)
         unpacked(Packages(cache, lock, packages))
-        app = tree_of(source, files)
         listed = kept(cache / "sbom" / lock, lambda draft: sbom.write(packages, lock, draft))
 
         def of(answer: Answer) -> Artifact:
             facts = {**answer.facts, "processes": _processes(source, target, answer.facts)}
             collected = answer.collected
             return assemble(
-                cache, revision, source, app, packages, listed, collected, facts, lock, droplet
-            )
+                cache, revision, source, export.files, packages, listed,
+                collected, facts, lock, droplet,
+            )  # fmt: skip
 
         question, guess = foreseen.result()
         made = of(guess) if guess else None

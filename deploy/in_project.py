@@ -4,7 +4,8 @@ Static files go to the folder in SLIPWAY_STATIC, wherever STATIC_ROOT points to.
 touched: what would be read from one is read from an empty one in memory.
 
 SLIPWAY_COLLECTIONS is a folder of what was collected before, by what it was made of. Thousands of
-files take Django half a minute; where they are what they were, nothing is collected again.
+files take Django half a minute; where they are what they were, nothing is collected again. Nor are
+they read, where SLIPWAY_LISTING (deploy/exports.py) says what is in them.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import json
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
@@ -26,6 +28,23 @@ KEPT_AS = 2
 # A relative one is meant from the project's folder, where it is run here as on the droplet.
 static_root = os.path.abspath(settings.STATIC_ROOT) if settings.STATIC_ROOT else ""  # noqa: PTH100
 hashed, manifest, collection = [], None, ""
+
+
+def known_contents() -> Callable[[str], str]:
+    """What gives a file's digest: without reading it, where it is as it was exported."""
+    listing = os.environ.get("SLIPWAY_LISTING")
+    files = json.loads(pathlib.Path(listing).read_text()) if listing else {}
+    inside = f"{os.getcwd()}/"  # noqa: PTH109
+
+    def content_of(path: str) -> str:
+        name, *stamp = files.get(path.removeprefix(inside), [""])
+        # Thousands of times: no place for Path.
+        found = os.stat(path)  # noqa: PTH116
+        if stamp == [found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode]:
+            return str(name[:64])
+        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+    return content_of
 
 
 def made_of(storage: Any) -> str:
@@ -50,9 +69,10 @@ def made_of(storage: Any) -> str:
     ignored = apps.get_app_config("staticfiles").ignore_patterns
     facts = [KEPT_AS, os.environ["SLIPWAY_PACKAGES"], settings.DEBUG, ignored, sorted(told.items())]
     hasher = hashlib.sha256(repr(facts).encode())
+    content_of = known_contents()
     for finder in finders:
         for name, place in finder.list(ignored):
-            content = hashlib.sha256(pathlib.Path(place.path(name)).read_bytes()).hexdigest()
+            content = content_of(place.path(name))
             hasher.update(f"{getattr(place, 'prefix', '')}\0{name}\0{content}\n".encode())
     return hasher.hexdigest()[:32]
 

@@ -53,6 +53,12 @@ def kept(path: Path, make: Callable[[Path], None], movable: bool = True) -> Path
     return path
 
 
+def newest_first(draft: Path) -> list[Path]:
+    """The folders beside one that is being made, the one used last before the others."""
+    found = [path for path in draft.parent.glob("[!.]*") if path.is_dir() and path != draft]
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """One build at a time makes the folder: it is made where it will be."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from deploy.errors import Refused
 FIELDS = "%H%x00%an%x00%s"
 # Which side of `git log OLD...NEW` a commit is on.
 OLD_SIDE = "<"
+# What `git diff-tree` says of a file that is not there any more.
+GONE = "D"
 
 
 @dataclass(frozen=True)
@@ -108,23 +110,27 @@ def between(repository: Path, project: str, old: str, new: str) -> Commits | Non
     return Commits(tuple(sides[False]), tuple(sides[True]))
 
 
-def changed_paths(revision: Revision, old: str) -> list[str] | None:
+def changed_paths(revision: Revision, old: str) -> dict[str, str] | None:
     """The project's files that differ between another tree of it and this revision's.
 
-    None when the repository does not know that tree.
+    Each with how, as git says it (GONE and others). None when the repository does not know that
+    tree.
     """
-    differ = ("diff-tree", "-r", "-z", "--name-only", old, revision.tree)
+    differ = ("diff-tree", "-r", "-z", "--no-renames", "--name-status", old, revision.tree)
     found = git(revision.repository, *differ, **revision.variables)
-    return found.stdout.split("\0")[:-1] if found.returncode == 0 else None
+    if found.returncode != 0:
+        return None
+    told = found.stdout.split("\0")[:-1]
+    return dict(zip(told[1::2], told[::2], strict=True))
 
 
-def export(revision: Revision, folder: Path) -> None:
-    """Write the project's source at that revision to ``folder``."""
-    archive = ("git", "archive", "--format=tar", revision.tree)
+def export(revision: Revision, folder: Path, paths: Iterable[str] = ()) -> None:
+    """Write the project's source at that revision to ``folder``, or these files of it alone."""
+    archive = ("git", "archive", "--format=tar", revision.tree, "--", *paths)
     with subprocess.Popen(
         archive,
         cwd=revision.repository,
-        env={**os.environ, **revision.variables},
+        env={**os.environ, **revision.variables, "GIT_LITERAL_PATHSPECS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     ) as git_archive:

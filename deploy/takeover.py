@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.artifact import TREE, Stamp, stamp
-from deploy.kept import WHOLE
+from deploy.kept import WHOLE, newest_first
 
 # What a folder of packages holds beside them: what they were made of.
 MADE_OF = ".made-of.json"
@@ -54,7 +54,7 @@ def taken_over(
     """
     wanted = entries(requirements.read_text())
     names: Mapping[Stamp, str] = {}
-    for sibling in _newest_first(draft):
+    for sibling in newest_first(draft):
         try:
             known = json.loads((sibling / MADE_OF).read_text())
             packages = known["packages"]
@@ -86,9 +86,4 @@ def _link(sibling: Path, draft: Path) -> None:
 def _names(sibling: Path) -> dict[Stamp, str]:
     listing = sibling / TREE
     listed: dict[str, str] = json.loads(listing.read_text()) if listing.exists() else {}
-    return {stamp(sibling / path): name for path, name in listed.items()}
-
-
-def _newest_first(draft: Path) -> list[Path]:
-    found = [path for path in draft.parent.glob("[!.]*") if path.is_dir() and path != draft]
-    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    return {stamp((sibling / path).stat()): name for path, name in listed.items()}

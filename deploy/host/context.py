@@ -13,6 +13,8 @@ from deploy.host.site import Site, load
 from deploy.host.units import Units
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from deploy.host.release import Release
 
 
@@ -21,7 +23,8 @@ class Context:
     """One run of the release tool.
 
     ``who`` and ``command`` go to the audit log; ``cancel`` is set when somebody pressed Ctrl-C.
-    ``begun`` are releases that were laid out and are not sealed (deploy/host/candidate.py).
+    ``begun`` are releases that were laid out and are not sealed (deploy/host/candidate.py),
+    ``whole`` objects that were looked at in this run (deploy/host/beforehand.py).
     """
 
     site: Site
@@ -31,6 +34,7 @@ class Context:
     command: str
     cancel: threading.Event = field(default_factory=threading.Event)
     begun: list[Release] = field(default_factory=list)
+    whole: list[Future[set[str]]] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:

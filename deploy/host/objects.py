@@ -43,6 +43,12 @@ def absent(store: Path, names: Iterable[str]) -> list[str]:
     return sorted(name for name in set(names) if not _whole(folder, name))
 
 
+def whole(store: Path, names: Iterable[str]) -> set[str]:
+    """Those that the store holds as they arrived."""
+    folder = str(store)
+    return {name for name in names if _whole(folder, name)}
+
+
 def put(store: Path, content: bytes) -> str:
     """Keep something that was made here; returns its name."""
     name = hashlib.sha256(content).hexdigest()

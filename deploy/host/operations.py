@@ -77,7 +77,8 @@ def packages(ctx: Context, wire: Wire, size: int) -> None:
 def _take(ctx: Context, wire: Wire, manifest: Mapping[str, Any], names: Iterable[str]) -> None:
     """Ask for the objects that are missing, and take them into the store."""
     store = ctx.layout.objects
-    need = objects.absent(store, names)
+    known = {name for looked in ctx.whole for name in looked.result()}
+    need = objects.absent(store, set(names) - known)
     pushing.check_room(ctx, missing_bytes(manifest, need))
     ctx.reporter.event(need=need)
     if need:

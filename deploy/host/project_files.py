@@ -31,7 +31,7 @@ def name(layout: Layout) -> str:
     """
     current = current_id(layout)
     try:
-        return assets.name(_of_release(layout, current)) if current else ""
+        return assets.name(of_release(layout, current)) if current else ""
     except (OSError, ValueError, KeyError):
         return ""
 
@@ -51,7 +51,7 @@ def told(layout: Layout, manifest: Mapping[str, Any]) -> dict[str, dict[str, str
     if not manifest.get("differs_from"):
         return {tree: manifest[tree] for tree in TREES}
     current = current_id(layout)
-    base = _of_release(layout, current) if current else {}
+    base = of_release(layout, current) if current else {}
     if assets.name(base) != manifest["differs_from"]:
         raise Refused("Another release went live meanwhile. Run the command again")
     whole = {path: name for path, name in (base | manifest["differs"]).items() if name}
@@ -65,7 +65,7 @@ def told(layout: Layout, manifest: Mapping[str, Any]) -> dict[str, dict[str, str
     }
 
 
-def _of_release(layout: Layout, release: str) -> dict[str, Any]:
+def of_release(layout: Layout, release: str) -> dict[str, str]:
     """Its files as they were pushed: bytecode was made here."""
     files = json.loads((layout.release(release) / assets.MANIFEST).read_text())["files"]
     inside = tuple(f"{tree}/" for tree in TREES)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.host import assets, audit, bytecode, objects
+from deploy.host import assets, audit, beforehand, bytecode, objects, project_files
 from deploy.host.assets import MANIFEST
 from deploy.host.context import Context
 from deploy.host.errors import Refused
@@ -91,7 +91,6 @@ def lay_out(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release
     venv = assemble_venv(layout, manifest["lock"], manifest["venv"])
     release_id = _free_id(layout, manifest["revision"])
     folder = layout.release(release_id)
-    folder.mkdir()
     config = ctx.units.binding(release_id)
     _lay_out(ctx, folder, manifest, venv)
     return Release(
@@ -141,13 +140,9 @@ def publish_static(layout: Layout, release: Release) -> int:
 
     Their names carry their content's hash, so a file that is there is the right one.
     """
-    static = str(layout.static)
-    new = {
-        path: name
-        for path, name in assets.of_release(layout.release(release.id)).items()
-        # Thousands of times: no place for Path.
-        if not os.path.exists(f"{static}/{path}")  # noqa: PTH110
-    }
+    there = {path for path, _ in objects.below(layout.static)}
+    listed = assets.of_release(layout.release(release.id))
+    new = {path: name for path, name in listed.items() if path not in there}
     objects.link_tree(layout.objects, new, layout.static)
     return len(new)
 
@@ -222,10 +217,9 @@ def _free_id(layout: Layout, revision: str) -> str:
 
 def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path) -> None:
     store = ctx.layout.objects
+    beforehand.lay_out(ctx.layout, project_files.joined(manifest), folder)
     for name in ("app", "static", "judge", "bin"):
-        (folder / name).mkdir()
-    objects.link_tree(store, manifest["app"], folder / "app")
-    objects.link_tree(store, manifest["static"], folder / "static")
+        (folder / name).mkdir(exist_ok=True)
     objects.link_tree(store, manifest["judge"], folder / "judge")
     objects.link_tree(store, manifest["sbom"], folder)
     (folder / "venv").symlink_to(os.path.relpath(venv, folder))

@@ -11,6 +11,7 @@ from typing import Any
 from deploy.host import (
     assets,
     audit,
+    beforehand,
     maintenance,
     project_files,
     pushing,
@@ -77,6 +78,7 @@ def facts(ctx: Context) -> dict[str, Any]:
 
 def holdings(ctx: Context) -> dict[str, Any]:
     """What of an artifact need not be sent, as it is here: of use to who pushes one."""
+    beforehand.look(ctx)
     return {
         "locks": pushing.locks(ctx.layout),
         "listing": assets.whole(ctx.layout),

@@ -23,6 +23,10 @@ from deploy.host.release import Release, current_id, read_all
 EMPTY_LOOKS = 2
 LOOK_SECONDS = 0.05
 LEFT_SECONDS = 1.0
+# The folder of a pruned release, until it is gone.
+LEAVING = ".leaving-"
+# A program takes a third of the time of shutil for thousands of files.
+REMOVE = ("rm", "-rf", "--")
 
 
 def drain(layout: Layout, release: str, seconds: float, left: float | None = None) -> None:
@@ -117,11 +121,18 @@ def prune(
     if gone:
         static: dict[str, str] = {}
         objects_of: set[str] = set()
+        current = current_id(layout)
+        shared = set(_made_of(layout.release(current)).values()) if current else set()
         for release in gone:
             note(release.id)
             static |= _published(layout.release(release.id))
-            objects_of |= _made_of(layout.release(release.id))
-            remove(ctx, release, loaded)
+            made = _made_of(layout.release(release.id))
+            own = {path: name for path, name in made.items() if name not in shared}
+            leaving = remove(ctx, release, loaded)
+            # All else frees nothing when it goes.
+            for path in own:
+                (leaving / path).unlink(missing_ok=True)
+            objects_of |= {*own.values()}
         listed = assets.of_all(layout, kept)
         _unpublish(layout, static.keys() - listed.keys())
         objects_of |= {*static.values(), *_remove_venvs(layout, kept)}
@@ -137,17 +148,24 @@ def sweep(layout: Layout) -> None:
     listed = assets.of_all(layout, releases)
     there = {name for name, entry in objects.below(layout.static) if entry.is_file()}
     _unpublish(layout, there - listed.keys())
+    leaving = [*layout.releases.glob(f"{LEAVING}*")]
+    if leaving:
+        subprocess.run((*REMOVE, *leaving), check=True)
     objects.collect_garbage(layout.objects, set(listed.values()))
     _remove_old_tools(layout)
 
 
-def remove(ctx: Context, release: Release, loaded: Container[str]) -> None:
+def remove(ctx: Context, release: Release, loaded: Container[str]) -> Path:
     """Remove a release that is not live; its packages and objects stay.
 
     It is forgotten as of :meth:`deploy.host.units.Units.forget`.
 
     Args:
         loaded: the instances that are there.
+
+    Returns:
+        Its folder, which a program empties. Nobody waits for it: a large project has ten thousand
+        files. What it leaves when the droplet dies is swept up.
     """
     layout = ctx.layout
     if current_id(layout) == release.id:
@@ -155,17 +173,24 @@ def remove(ctx: Context, release: Release, loaded: Container[str]) -> None:
     if release.id in loaded:
         ctx.units.stop(release.id)
     ctx.units.forget(release.id)
-    # Unsealed first: a release that is half removed must not look like one.
-    (layout.release(release.id) / "release.json").unlink()
-    _remove_folder(layout.release(release.id))
+    # Renamed first: a release that is half removed must not look like one.
+    folder = layout.release(release.id).rename(layout.releases / f"{LEAVING}{release.id}")
+    subprocess.Popen(
+        (*REMOVE, folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     audit.append(layout, audit.PRUNED, release.id, who=ctx.who)
+    return folder
 
 
-def _made_of(folder: Path) -> set[str]:
-    """The objects that a release or a venv in that folder was made of, if it still says so."""
+def _made_of(folder: Path) -> dict[str, str]:
+    """What a release or a venv in that folder was made of, if it still says so: path -> object."""
     with suppress(OSError, ValueError, LookupError):
-        return set(json.loads((folder / assets.MANIFEST).read_text())["files"].values())
-    return set()
+        return dict(json.loads((folder / assets.MANIFEST).read_text())["files"])
+    return {}
 
 
 def _published(folder: Path) -> dict[str, str]:
@@ -192,15 +217,11 @@ def _remove_venvs(layout: Layout, kept: Iterable[Release]) -> set[str]:
     objects_of: set[str] = set()
     for venv in layout.venvs.iterdir():
         if venv.name not in locks:
-            objects_of |= _made_of(venv)
+            objects_of |= {*_made_of(venv).values()}
             # Renamed first: half a venv under its own name would be taken for a whole one.
-            _remove_folder(venv.rename(venv.with_name(f".{venv.name}")))
+            leaving = venv.rename(venv.with_name(f".{venv.name}"))
+            subprocess.run((*REMOVE, leaving), check=True)
     return objects_of
-
-
-def _remove_folder(folder: Path) -> None:
-    """A program takes a third of the time of shutil for thousands of files."""
-    subprocess.run(("rm", "-rf", "--", folder), check=True)
 
 
 def _remove_old_tools(layout: Layout) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from deploy.host import audit, baking, health
+from deploy.host import audit, baking, beforehand, health
 from deploy.host.baking import Before
 from deploy.host.certificates import shown
 from deploy.host.context import Context
@@ -150,9 +150,10 @@ def _tidy(ctx: Context, baking_: Phase, loaded: dict[str, str]) -> None:
         )
     try:
         sweep(ctx.layout)
-    except OSError as error:
+        beforehand.spare(ctx.layout)
+    except (OSError, subprocess.SubprocessError) as error:
         # It is no fault of the release's, and tried again by the next one.
-        baking_.note(f"what nobody needs any more is not removed yet: {error}")
+        baking_.note(f"the site's folder is not tidy yet: {error}")
 
 
 def _cross(ctx: Context, release: Release, bridge: Bridge) -> None:

@@ -28,7 +28,7 @@ def test_nothing_is_built_before_it_may_be(tmp_path: Path, begin: bool) -> None:
     kept.write_text(json.dumps({"python": "3.13", "machine": "x86_64"}))
     # There is no such commit: the build gets as far as the folder that it would be written to.
     Ahead(tmp_path, TARGET, Revision(tmp_path, "1" * 40, "2" * 40, "app", "", ""), begin)
-    begun = tmp_path / ".slipway" / "cache" / "source"
+    begun = tmp_path / ".slipway" / "cache" / "exports"
     deadline = time.monotonic() + (SECONDS if begin else 0.3)
     while not begun.exists() and time.monotonic() < deadline:
         time.sleep(0.02)

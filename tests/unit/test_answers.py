@@ -7,6 +7,7 @@ import pytest
 
 from deploy.answers import Answer, Question
 from deploy.collection import FILES
+from deploy.exports import Export, folder_of
 from deploy.revision import resolve
 from deploy.target import parse
 from tests.unit.test_inventory import FACTS
@@ -29,7 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def ask(python: Path, source: Path, *rest: Any) -> dict[str, Any]:
         sources.append(source)
-        files: Path = rest[-2]
+        files: Path = rest[2]
         files.mkdir()
         (files / "style.css").write_text("a {}")
         told: dict[str, Any] = {"collection": "", "hashed": [], "manifest": None}
@@ -50,9 +51,8 @@ def question(root: Path, changes: dict[str, str], venv: str = "venv") -> Questio
     git(root, "add", "app")
     git(root, "commit", "--quiet", "--allow-empty", "--message", "Change")
     revision = resolve(root, "app", "HEAD")
-    return Question(
-        root, root / "source" / revision.tree, root / venv / "bin/python", TARGET, revision
-    )
+    exported = Export(folder_of(root / ".slipway/cache", revision.tree), {}, root / "files.json")
+    return Question(root, exported, root / venv / "bin/python", TARGET, revision)
 
 
 def answered(root: Path, changes: dict[str, str]) -> Answer:
@@ -105,7 +105,7 @@ def test_a_folder_that_is_not_in_the_source_stays_what_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
 ) -> None:
     def ask(*rest: Any) -> dict[str, Any]:
-        rest[-2].mkdir()
+        rest[4].mkdir()
         return {"collection": "", "hashed": [], "manifest": None, "static_root": root}
 
     monkeypatch.setattr("deploy.asking.ask", ask)

@@ -11,6 +11,7 @@ import pytest
 from deploy import answers, asking, judging
 from deploy.answers import Question
 from deploy.errors import Refused
+from deploy.exports import Export
 from deploy.kept import kept
 from deploy.revision import Revision
 from tests.unit.test_build import TARGET
@@ -150,7 +151,9 @@ def test_a_secret_is_stood_in_for_only_where_nothing_runs_without(source: Path) 
         secret = [f"  {name}: !vault |\n    $ANSIBLE\n" for name in hidden]
         inventory.write_text(f"---\napp_config_vars:\n  PLAIN: b\n{''.join(secret)}")
         revision = Revision(source, "1" * 40, "2" * 40, ".", "", "")
-        question = Question(source.parent, source, Path(sys.executable), TARGET, revision)
+        (source.parent / "files.json").write_text("{}")
+        export = Export(source, {}, source.parent / "files.json")
+        question = Question(source.parent, export, Path(sys.executable), TARGET, revision)
         question._ask(source.parent / "static")
 
     with pytest.raises(Refused, match="API_TOKEN"):

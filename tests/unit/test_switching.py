@@ -65,4 +65,4 @@ def test_what_cannot_be_removed_is_no_fault_of_the_release(
     monkeypatch.setattr(switching, "sweep", read_only)
     switching.activate(ctx, RELEASE)
     assert isinstance(ctx.reporter, Heard)
-    assert any("is not removed yet: [Errno 30]" in note for note in ctx.reporter.notes)
+    assert any("is not tidy yet: [Errno 30]" in note for note in ctx.reporter.notes)

@@ -1,0 +1,99 @@
+"""What the next release needs of the live one, done while nobody waits for it.
+
+A large project has ten thousand files, of which a deploy changes few: they are looked at while the
+controller builds, and linked once more while a release bakes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+
+from deploy.host import assets, objects, project_files
+from deploy.host.context import Context
+from deploy.host.layout import Layout
+from deploy.host.objects import Tree
+from deploy.host.release import current_id
+
+# Beside the releases: the project's files, and which they are.
+SPARE, DRAFT = ".spare", ".spare.new"
+TREE = "tree.json"
+
+
+def look(ctx: Context) -> None:
+    """Begin to look which objects of the live release are whole; ``ctx.whole`` tells."""
+    current = current_id(ctx.layout)
+    if current is None:
+        return
+    found: Future[set[str]] = Future()
+    ctx.whole.append(found)
+
+    def compute() -> None:
+        try:
+            named = _names(ctx.layout.release(current))
+            found.set_result(objects.whole(ctx.layout.objects, named))
+        except (OSError, ValueError, LookupError):
+            # Then it is looked when it is known what is needed.
+            found.set_result(set())
+
+    # A controller that has nothing to push does not wait for it.
+    threading.Thread(target=compute, daemon=True).start()
+
+
+def _names(release: Path) -> set[str]:
+    """The objects of a release and of its packages."""
+    named = set(assets.of_release(release).values())
+    for folder in (release, release / "venv"):
+        files = json.loads((folder / assets.MANIFEST).read_text())["files"]
+        named.update(name for path, name in files.items() if not path.endswith(".pyc"))
+    return named
+
+
+def spare(layout: Layout) -> None:
+    """Lay the live release's project files out once more, for the release after it."""
+    current = current_id(layout)
+    if current is None:
+        return
+    draft = layout.releases / DRAFT
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        tree = project_files.of_release(layout, current)
+    except (ValueError, LookupError):
+        # It does not say what it was made of.
+        return
+    lay_out(layout, tree, draft)
+    (draft / TREE).write_text(json.dumps(tree))
+    draft.rename(layout.releases / SPARE)
+
+
+def lay_out(layout: Layout, tree: Tree, folder: Path) -> None:
+    """Make a folder with a project's files, of the spare one where there is one."""
+    there: dict[str, str] = {}
+    try:
+        (layout.releases / SPARE).rename(folder)
+        there = json.loads((folder / TREE).read_text())
+        (folder / TREE).unlink()
+    except (OSError, ValueError):
+        # A power failure may have left half of it.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    differs = project_files.differing(tree, there)
+    for path in differs.keys() & there.keys():
+        _remove(folder, path)
+    new = {path: name for path, name in differs.items() if name}
+    objects.link_tree(layout.objects, new, folder)
+
+
+def _remove(folder: Path, path: str) -> None:
+    """Remove a file, and the folders that are empty without it: Python could import those."""
+    file = folder / path
+    file.unlink(missing_ok=True)
+    for parent in file.parents:
+        if parent == folder:
+            break
+        with suppress(OSError):
+            parent.rmdir()
