@@ -111,9 +111,13 @@ def test_an_asgi_worker_says_and_counts_the_same(
 
 
 APPLICATION = """
-import gc, sys, time
+import gc, os, sys, time
 
 def application(environ, start_response):
+    if environ.get("HTTP_USER_AGENT") == "slipway-warm-up":
+        asked = environ["HTTP_HOST"], environ["PATH_INFO"], environ["wsgi.url_scheme"]
+        open(f"warm-{os.getpid()}", "a").write(repr(asked))
+        raise ValueError
     if environ["PATH_INFO"] == "/slow":
         time.sleep(4)
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -167,6 +171,14 @@ def test_nobody_waits_behind_a_slow_view_while_a_worker_is_free(gunicorn: Path) 
     # looked for less often, and not in what was loaded.
     bodies = {answer.partition(b"\r\n\r\n")[2] for answer in answers}
     assert bodies == {b"(0.02, True, 10000, True)"}
+
+
+def test_a_worker_asks_itself_before_visitors_do(gunicorn: Path) -> None:
+    """Whatever the answer is, it serves."""
+    assert b"200 OK" in ask_gunicorn(gunicorn, "/")
+    wait_until(lambda: len(list(gunicorn.parent.glob("warm-*"))) == 2, 30)
+    asked = {path.read_text() for path in gunicorn.parent.glob("warm-*")}
+    assert asked == {repr(("library.example.org", "/", "https"))}
 
 
 @given(st.integers(1, 64), st.integers(256, 256 * 1024))
