@@ -19,8 +19,7 @@ from deploy.host.layout import Layout
 from deploy.host.objects import Tree
 from deploy.host.release import current_id
 
-# Beside the releases: the project's files, and which they are.
-SPARE, DRAFT = ".spare", ".spare.new"
+# In the spare: which files it has.
 TREE = "tree.json"
 
 
@@ -33,12 +32,15 @@ def look(ctx: Context) -> None:
     ctx.whole.append(found)
 
     def compute() -> None:
+        whole: set[str] = set()
         try:
             named = _names(ctx.layout.release(current))
-            found.set_result(objects.whole(ctx.layout.objects, named))
+            whole = objects.whole(ctx.layout.objects, named)
         except (OSError, ValueError, LookupError):
-            # Then it is looked when it is known what is needed.
-            found.set_result(set())
+            # It does not say what it is made of: then a push looks at all that it needs.
+            pass
+        finally:
+            found.set_result(whole)
 
     # A controller that has nothing to push does not wait for it.
     threading.Thread(target=compute, daemon=True).start()
@@ -58,7 +60,7 @@ def spare(layout: Layout) -> None:
     current = current_id(layout)
     if current is None:
         return
-    draft = layout.releases / DRAFT
+    draft = layout.spare_draft
     shutil.rmtree(draft, ignore_errors=True)
     try:
         tree = project_files.of_release(layout, current)
@@ -67,14 +69,14 @@ def spare(layout: Layout) -> None:
         return
     lay_out(layout, tree, draft)
     (draft / TREE).write_text(json.dumps(tree))
-    draft.rename(layout.releases / SPARE)
+    draft.rename(layout.spare)
 
 
 def lay_out(layout: Layout, tree: Tree, folder: Path) -> None:
     """Make a folder with a project's files, of the spare one where there is one."""
     there: dict[str, str] = {}
     try:
-        (layout.releases / SPARE).rename(folder)
+        layout.spare.rename(folder)
         there = json.loads((folder / TREE).read_text())
         (folder / TREE).unlink()
     except (OSError, ValueError):

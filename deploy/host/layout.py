@@ -23,6 +23,15 @@ class Layout:
         return self.root / "releases"
 
     @property
+    def spare(self) -> Path:
+        """The project's files of the live release once more (deploy/host/beforehand.py)."""
+        return self.root / "spare"
+
+    @property
+    def spare_draft(self) -> Path:
+        return self.root / ".spare"
+
+    @property
     def venvs(self) -> Path:
         return self.root / "venvs"
 

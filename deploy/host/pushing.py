@@ -199,6 +199,7 @@ def remove_unsealed(ctx: Context) -> list[str]:
         shutil.rmtree(path)
     for path in layout.venvs.glob(".*"):
         shutil.rmtree(path)
+    shutil.rmtree(layout.spare_draft, ignore_errors=True)
     return [path.name for path in half]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.host import beforehand, objects, pushing, retiring
-from deploy.host.beforehand import SPARE, TREE
+from deploy.host.beforehand import TREE
 from deploy.host.context import Context
 from deploy.host.verifying import verify
 from tests.unit.test_assets import live
@@ -53,17 +53,13 @@ def with_folders(app: dict[str, str]) -> dict[str, str]:
     return app | {str(parent): "" for path in app for parent in [*Path(path).parents][:-1]}
 
 
-def spare_of(ctx: Context) -> Path:
-    return ctx.layout.releases / SPARE
-
-
 def test_a_spare_becomes_the_next_release(ctx: Context) -> None:
     released(ctx, FIRST)
     beforehand.spare(ctx.layout)
-    laid_out = (spare_of(ctx) / "app/shop").stat().st_ino
+    laid_out = (ctx.layout.spare / "app/shop").stat().st_ino
     second = released(ctx, SECOND)
     assert (second / "app/shop").stat().st_ino == laid_out
-    assert not spare_of(ctx).exists()
+    assert not ctx.layout.spare.exists()
     assert there(second / "app") == with_folders(SECOND)
     assert there(second / "static") == {"robots.txt": "User-agent: *\n"}
     assert verify(ctx) == {"differing": []}
@@ -79,11 +75,11 @@ def test_a_spare_becomes_the_next_release(ctx: Context) -> None:
 def test_half_a_spare_is_of_no_use(ctx: Context, text: str | None) -> None:
     released(ctx, FIRST)
     beforehand.spare(ctx.layout)
-    (spare_of(ctx) / "app/by-hand.py").touch()
-    listing = spare_of(ctx) / TREE
+    (ctx.layout.spare / "app/by-hand.py").touch()
+    listing = ctx.layout.spare / TREE
     listing.unlink() if text is None else listing.write_text(text)
     assert there(released(ctx, FIRST) / "app") == with_folders(FIRST)
-    assert not spare_of(ctx).exists()
+    assert not ctx.layout.spare.exists()
 
 
 def test_a_live_release_that_does_not_say_its_files_is_laid_out_no_second_time(
@@ -92,7 +88,7 @@ def test_a_live_release_that_does_not_say_its_files_is_laid_out_no_second_time(
     (released(ctx, FIRST) / "manifest.json").write_text("{")
     beforehand.spare(ctx.layout)
     beforehand.look(ctx)
-    assert not spare_of(ctx).exists()
+    assert not ctx.layout.spare.exists()
     assert [looked.result() for looked in ctx.whole] == [set()]
 
 

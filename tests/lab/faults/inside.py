@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.host.layout import Layout
+from deploy.host.retiring import LEAVING
 from tests.lab.faults.loader import Record
 from tests.lab.site import Site
 
@@ -18,8 +19,13 @@ LAYOUT = Layout(Path("/srv") / APP)
 LOCK_SECONDS = 40.0
 
 LOOK = f"""
-import fcntl, json, os, pathlib, subprocess
+import fcntl, json, os, pathlib, subprocess, time
 root = pathlib.Path("{LAYOUT.root}")
+# A program removes what was pruned, and nobody waits for it.
+for _ in range(100):
+    if not any((root / "releases").glob("{LEAVING}*")):
+        break
+    time.sleep(0.05)
 here = lambda name: sorted(path.name for path in (root / name).iterdir())
 def free():
     with open(root / "lock") as lock:
