@@ -226,6 +226,8 @@ def _remove_venvs(layout: Layout, kept: Iterable[Release]) -> set[str]:
 
 def _remove_old_tools(layout: Layout) -> None:
     """Release tools that no controller's version asks for any more; the running one stays."""
+    # By hand it runs through a link.
+    running = Path(__file__).resolve()
     for tool in layout.tools.iterdir():
-        if not Path(__file__).is_relative_to(tool):
+        if not running.is_relative_to(tool.resolve()):
             shutil.rmtree(tool)

@@ -46,3 +46,15 @@ def test_a_queue_has_to_be_empty_twice_in_a_row_unless_visitors_left_long_ago(
     retiring.drain(Layout(tmp_path), "20261127T010203-abcdef0", 5 * retiring.LOOK_SECONDS, left)
     assert len(slept) == pauses
     assert next(waiting, None) is None
+
+
+def test_the_tool_that_runs_stays_also_when_it_is_run_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    for folder in ("releases", "venvs", "objects", "static", "tools/old", "tools/new/deploy/host"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "tool").symlink_to("tools/new")
+    monkeypatch.setattr(retiring, "__file__", str(tmp_path / "tool/deploy/host/retiring.py"))
+    retiring.sweep(layout)
+    assert [tool.name for tool in layout.tools.iterdir()] == ["new"]
