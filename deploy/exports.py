@@ -109,7 +109,9 @@ def _taken_over(revision: Revision, draft: Path) -> Listing:
     for sibling in newest_first(draft):
         changed = changed_paths(revision, sibling.name)
         # None: of another repository.
-        if changed is None or any(path.endswith(ATTRIBUTES) for path in changed):
+        if changed is None or len(changed) > FEW:
+            continue
+        if any(path.endswith(ATTRIBUTES) for path in changed):
             continue
         try:
             linked, others = _link(sibling, changed, project)

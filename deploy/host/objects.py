@@ -39,8 +39,8 @@ def object_path(store: Path, name: str) -> Path:
 
 def absent(store: Path, names: Iterable[str]) -> list[str]:
     """The names that the store does not hold, or not as they arrived, sorted."""
-    folder = str(store)
-    return sorted(name for name in set(names) if not _whole(folder, name))
+    wanted = set(names)
+    return sorted(wanted - whole(store, wanted))
 
 
 def whole(store: Path, names: Iterable[str]) -> set[str]:
