@@ -123,6 +123,7 @@ def stop(argv: tuple[str, ...], identity: Path) -> None:
 
 def stop_dns() -> None:
     stop(DNSMASQ, DNS_PID)
+    DNS_CONF.unlink(missing_ok=True)
 
 
 def stop_acme() -> None:

@@ -137,6 +137,7 @@ def test_a_failure_of_what_was_asked_ahead_is_told(
     rest = """
         hear()
         say(error={"kind": "refused", "message": "The disk is full", "detail": []})
+        hear()
     """
     with opened(target, events, rest) as session:
         session.ask("seal")
