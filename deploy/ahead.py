@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploy import platforms
 from deploy.revision import Revision
 from deploy.target import Platform, Target
 
@@ -31,14 +29,13 @@ class Ahead:
     """
 
     def __init__(self, root: Path, target: Target, revision: Revision, begin: bool = True) -> None:
-        self._kept = root / ".slipway" / "platforms" / f"{target.host}.json"
         self._root = root
         self._target = target
         self._revision = revision
         self._notes: list[str] = []
         self._droplet: Platform | None = None
-        if begin and self._kept.exists():
-            self._begin(Platform(**json.loads(self._kept.read_text())))
+        if begin and (known := platforms.known(root, target)):
+            self._begin(known)
 
     def packages(self, droplet: Platform) -> Packages | None:
         """The packages for that platform, once they are unpacked; None if the build has ended."""
@@ -74,11 +71,7 @@ class Ahead:
         if droplet == self._droplet:
             return
         self._begin(droplet)
-        self._kept.parent.mkdir(parents=True, exist_ok=True)
-        # Another site of the droplet may be reading it.
-        draft = self._kept.with_name(f".{self._kept.name}.{os.getpid()}")
-        draft.write_text(json.dumps(asdict(droplet)))
-        draft.rename(self._kept)
+        platforms.keep(self._root, self._target, droplet)
 
     def _begin(self, droplet: Platform) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)

@@ -1,6 +1,8 @@
 """site.yml on both Debians: what it makes, and that a second run changes nothing."""
 
+import json
 import re
+import shutil
 import time
 
 import pytest
@@ -100,8 +102,21 @@ def test_a_renewed_certificate_is_taken_into_use_without_a_restart(debian13: Sit
     assert debian13.ask("systemctl show nginx -P MainPID") == nginx
 
 
-def test_a_host_as_it_was_is_left_out(debian13: Site) -> None:
+def test_a_whole_run_prepares_the_next_deploy_and_the_next_run(debian13: Site) -> None:
+    kept = debian13.clone / ".slipway"
+    for folder in ("targets", "platforms"):
+        shutil.rmtree(kept / folder)
     assert debian13.play("-e", "unchanged_skip=false").code == 0
+    (platform,) = (kept / "platforms").iterdir()
+    python = "import platform as p, json; print(json.dumps([p.python_version(), p.machine()]))"
+    version, machine = json.loads(debian13.ask(f"/usr/bin/python3 -c '{python}'"))
+    told = {"python": version.rpartition(".")[0], "machine": machine}
+    assert json.loads(platform.read_text()) == told
+    # Another name of the target would be a second file.
+    (target,) = (kept / "targets").iterdir()
+    assert debian13.invoke("deploy").code == 0
+    assert [*(kept / "targets").iterdir()] == [target]
+
     done = debian13.play()
     assert f"{debian13.name} is as the run of " in " ".join(done.stdout.split()), done
     assert done.code == 0, done
