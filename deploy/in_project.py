@@ -73,10 +73,9 @@ def made_of(storage: Any) -> str:
     content_of = known_contents()
     for finder in finders:
         for name, place in finder.list(ignored):
-            # What a storage has listed itself need not be joined safely, which takes longer than
-            # all the rest.
-            path = f"{place.location}/{name}" if type(place) is FileSystemStorage else place.path(name)
-            content = content_of(path)
+            # To join safely what a storage has listed itself takes longer than all the rest.
+            plain = type(place) is FileSystemStorage
+            content = content_of(f"{place.location}/{name}" if plain else place.path(name))
             hasher.update(f"{getattr(place, 'prefix', '')}\0{name}\0{content}\n".encode())
     return hasher.hexdigest()[:32]
 

@@ -204,7 +204,8 @@ BENCHMARKS = (
         title="Deploy, the first",
         about=(
             "Provisioned, and never deployed to: no code, no packages, an empty database; here "
-            f"nothing has been built before either. {ALIKE}"
+            "nothing has been built before either, and the inventory is rendered, as site.yml leaves "
+            f"it. {ALIKE}"
         ),
         contestants=CONTESTANTS,
         measures=(SECONDS, *ON_DROPLET, SENT),

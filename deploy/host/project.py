@@ -23,7 +23,11 @@ def ask(ctx: Context, release: Release, script: str, **facts: Any) -> dict[str, 
     Raises:
         Refused: the project does not start, with the end of its output.
     """
-    done = run(ctx, release, script, ASK_SECONDS, **facts)
+    return told(release, run(ctx, release, script, seconds=ASK_SECONDS, **facts))
+
+
+def told(release: Release, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The answer of a script that has run. Raises as :func:`ask`."""
     found = answer(done)
     if found is None:
         raise Refused(
@@ -34,16 +38,16 @@ def ask(ctx: Context, release: Release, script: str, **facts: Any) -> dict[str, 
 
 
 def run(
-    ctx: Context, release: Release, script: str, seconds: float, **facts: Any
+    ctx: Context, release: Release, *scripts: str, seconds: float, **facts: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script of in_django/ to its end. Its output is text."""
-    return command.run(argv(ctx, release, script, **facts), seconds)
+    """Run scripts of in_django/ to their end. The output is text."""
+    return command.run(argv(ctx, release, *scripts, **facts), seconds)
 
 
-def argv(ctx: Context, release: Release, script: str, **facts: Any) -> tuple[str, ...]:
-    """argv that runs a script of in_django/, which finds ``facts`` in SLIPWAY."""
+def argv(ctx: Context, release: Release, *scripts: str, **facts: Any) -> tuple[str, ...]:
+    """argv that runs scripts of in_django/, which find ``facts`` in SLIPWAY."""
     asked = {"judge": str(ctx.layout.release(release.id) / "judge"), **facts}
-    return (*ctx.site.manage_helper, "--release", release.id, *words(script, **asked))
+    return (*ctx.site.manage_helper, "--release", release.id, *words(*scripts, **asked))
 
 
 def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any] | None:

@@ -99,8 +99,8 @@ class Project:
     def django(self, *command: str) -> None:
         self._commands.append(command)
 
-    def script(self, name: str, **facts: Any) -> None:
-        argv = project.argv(self._ctx, RELEASE, name, **facts)
+    def script(self, *names: str, **facts: Any) -> None:
+        argv = project.argv(self._ctx, RELEASE, *names, **facts)
         self._commands.append(argv[argv.index("shell") :])
 
     def alone(self, name: str, given: str = "") -> str:
@@ -178,6 +178,35 @@ def test_migrations_are_judged_applied_and_taken_back(shop: Project) -> None:
 
     assert refused == f"reversing would also take back {NAME}, which the older release needs"
     assert reversed_["applied"] == [INITIAL]
+
+
+def test_an_empty_database_is_filled_in_the_same_breath(shop: Project) -> None:
+    shop.script("plan", "migrate", lock_timeout=5)
+    shop.script("plan")
+    filled, after = shop.run()
+    assert (filled["applied"], len(filled["pending"])) == ([], 4)
+    assert (len(after["applied"]), after["pending"]) == (4, [])
+
+
+def test_one_that_is_not_empty_is_only_looked_at(shop: Project) -> None:
+    shop.django("migrate", "shop", "0001", "--verbosity=0")
+    shop.script("plan", "migrate", lock_timeout=5)
+    shop.script("plan")
+    _, looked, after = shop.run()
+    assert looked["applied"] == after["applied"] == [INITIAL]
+    assert [m["name"] for m in looked["pending"]] == [ISBN, NAME, FILL]
+
+
+@pytest.mark.parametrize(
+    "settings", ["DEBUG = True", "ALLOWED_HOSTS = []", "ALLOWED_HOSTS = ['*']"]
+)
+def test_what_is_refused_is_not_filled(shop: Project, tmp_path: Path, settings: str) -> None:
+    with (tmp_path / "settings.py").open("a") as file:
+        file.write(f"\n{settings}\n")
+    shop.script("plan", "migrate", lock_timeout=5)
+    shop.script("plan")
+    looked, after = shop.run()
+    assert looked["applied"] == after["applied"] == []
 
 
 def test_what_reversing_would_lose_is_counted(shop: Project) -> None:

@@ -107,10 +107,16 @@ class Slipway:
             raise Failed(f"the site does not answer: {error}") from None
 
     def forget(self) -> None:
-        """As if the site had never been deployed, and nothing been built here either."""
-        stand.as_root(self.site, (HERE / "forget.sh").read_text(), APP=APP)
-        stand.empty_database(self.site, APP)
-        shutil.rmtree(self.site.clone / ".slipway")
+        """As site.yml left it: the site never deployed, and nothing built here either."""
+        site = self.site
+        stand.as_root(site, (HERE / "forget.sh").read_text(), APP=APP)
+        stand.empty_database(site, APP)
+        shutil.rmtree(site.clone / ".slipway")
+        # What the playbook did for its own inventory (roles/controller), for the route's.
+        asked = "import platform as p; print(p.python_version().rpartition('.')[0], p.machine())"
+        platform = site.ask(f'/usr/bin/python3 -c "{asked}"').split()
+        inventory = f"inventory/{near.__name__}.yml"
+        timed((str(BIN / "python"), "-m", "deploy.prepared", inventory, *platform), site.clone)
 
     def _invoke(self, task: str, route: Route) -> Figures:
         return self.timed(task, route.name, repository.offline(self._wheels))

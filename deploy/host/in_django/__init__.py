@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 
-def words(script: str, **facts: Any) -> tuple[str, ...]:
-    """The command of manage.py that runs one of them; it finds ``facts`` in SLIPWAY."""
-    code = Path(__file__).with_name(f"{script}.py").read_text()
+def words(*scripts: str, **facts: Any) -> tuple[str, ...]:
+    """The command of manage.py that runs some of them; they find ``facts`` in SLIPWAY."""
+    code = "".join(Path(__file__).with_name(f"{one}.py").read_text() for one in scripts)
     told = f"import os\nos.environ['SLIPWAY'] = {json.dumps(json.dumps(facts))}\n"
     return ("shell", "--verbosity", "0", "--command", told + code)

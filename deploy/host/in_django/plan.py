@@ -1,6 +1,7 @@
 """What migrating would do, and whether the release that serves could live with it.
 
 The judge is django-migration-linter, which reads the SQL; the controller ships it in ``judge``.
+"migrate" may follow it in the same process: it goes on only where the database is empty.
 """
 
 import io
@@ -16,17 +17,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 asked = json.loads(os.environ["SLIPWAY"])
-sys.path.append(asked["judge"])
-from django_migration_linter.sql_analyser import (  # noqa: E402
-    analyse_sql_statements,
-    get_sql_analyser_class,
-)
-
 connection = connections[DEFAULT_DB_ALIAS]
 executor = MigrationExecutor(connection)
 steps = executor.migration_plan(executor.loader.graph.leaf_nodes())
 applied = MigrationRecorder(connection).applied_migrations()
-analyser = get_sql_analyser_class(settings.DATABASES[DEFAULT_DB_ALIAS]["ENGINE"])
 
 
 def sql_of(migration: Migration) -> str:
@@ -35,26 +29,42 @@ def sql_of(migration: Migration) -> str:
     return text.getvalue().strip()
 
 
+def breaks(sql: str) -> list[str]:
+    sys.path.append(asked["judge"])
+    # Here, because an empty database needs no judge.
+    from django_migration_linter.sql_analyser import (
+        analyse_sql_statements,
+        get_sql_analyser_class,
+    )
+
+    analyser = get_sql_analyser_class(settings.DATABASES[DEFAULT_DB_ALIAS]["ENGINE"])
+    errors = analyse_sql_statements(analyser, sql.splitlines())[0]
+    return sorted({issue.message for issue in errors})
+
+
 found = []
 for migration, _ in steps:
     # Into an empty database everything may be put: nothing serves from it yet, and nobody is shown.
     sql = sql_of(migration) if applied or asked.get("whole") else ""
-    errors = analyse_sql_statements(analyser, sql.splitlines())[0] if applied else []
     found.append(
         {
             "name": f"{migration.app_label}.{migration.name}",
             "sql": sql,
-            "breaks": sorted({issue.message for issue in errors}),
+            "breaks": breaks(sql) if applied else [],
         }
     )
+hosts = list(settings.ALLOWED_HOSTS)
 print(
     "slipway:"
     + json.dumps(
         {
             "debug": bool(settings.DEBUG),
-            "allowed_hosts": list(settings.ALLOWED_HOSTS),
+            "allowed_hosts": hosts,
             "pending": found,
             "applied": sorted(f"{app}.{name}" for app, name in applied),
         }
     )
 )
+# What the release tool refuses is not migrated.
+if applied or settings.DEBUG or not hosts or "*" in hosts:
+    sys.exit()
