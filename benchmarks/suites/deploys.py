@@ -204,8 +204,8 @@ BENCHMARKS = (
         title="Deploy, the first",
         about=(
             "Provisioned, and never deployed to: no code, no packages, an empty database; here "
-            "nothing has been built before either, and the inventory is rendered, as site.yml leaves "
-            f"it. {ALIKE}"
+            "nothing has been built before either, but the inventory is rendered, as site.yml "
+            f"leaves it. {ALIKE}"
         ),
         contestants=CONTESTANTS,
         measures=(SECONDS, *ON_DROPLET, SENT),

@@ -23,6 +23,7 @@ def begin(ctx: Context, wire: Wire, size: int, built_by: str) -> dict[str, Any]:
     Args:
         size: bytes of the compressed manifest that follow on the wire.
     """
+    ctx.units.expect()
     release, new = brought(ctx, wire, size, built_by, lay_out)
     if new:
         ctx.begun.append(release)

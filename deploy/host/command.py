@@ -16,15 +16,15 @@ def run(argv: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]
     return end(begin(argv), seconds)
 
 
-def begin(argv: Sequence[str]) -> subprocess.Popen[str]:
-    """Start a program without input, and do not wait for it.
+def begin(argv: Sequence[str], told: bool = False) -> subprocess.Popen[str]:
+    """Start a program, and do not wait for it. It has no input, or is ``told`` through a pipe.
 
     A session of its own keeps a terminal's Ctrl-C from it: it ends when it is done, and what is
     backed out is backed out in order.
     """
     return subprocess.Popen(
         argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if told else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -34,7 +34,7 @@ def begin(argv: Sequence[str]) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str], seconds: float) -> subprocess.CompletedProcess[str]:
-    """Wait for a program that was begun.
+    """Wait for a program that was begun, and is told no more.
 
     Raises:
         subprocess.TimeoutExpired: it takes longer. A program that runs as root cannot be killed

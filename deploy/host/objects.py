@@ -31,6 +31,7 @@ OBJECT_NAME = re.compile(r"[0-9a-f]{64}x?")
 LEAVING = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\0")
 INCOMING = "incoming"
 CHUNK = 1 << 20
+FEW = 20
 
 
 def object_path(store: Path, name: str) -> Path:
@@ -108,8 +109,7 @@ def adopt(store: Path, checked: Container[str] = ()) -> None:
     if not incoming.is_dir():
         return
     arrived = [path for path in incoming.iterdir() if OBJECT_NAME.fullmatch(path.name)]
-    if arrived:
-        os.sync()
+    _force(arrived)
     for path in arrived:
         if path.name not in checked and digest(path) != path.name[:64]:
             path.unlink()
@@ -123,6 +123,16 @@ def adopt(store: Path, checked: Container[str] = ()) -> None:
         else:
             path.rename(target)
         settle(target, target.name)
+
+
+def _force(arrived: list[Path]) -> None:
+    """To the disk: a few by themselves, as all that the host has not written yet may be a lot."""
+    if len(arrived) > FEW:
+        os.sync()
+        return
+    for path in arrived:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def settle(path: Path, name: str) -> None:

@@ -42,7 +42,7 @@ def brought(
     wire: Wire,
     size: int,
     built_by: str,
-    make: Callable[[Context, Mapping[str, Any], str], Release],
+    make: Callable[[Context, Mapping[str, Any], str, pushing.Reserved], Release],
 ) -> tuple[Release, bool]:
     """The release of an artifact that comes on the wire, and whether it is new.
 
@@ -54,9 +54,14 @@ def brought(
     if known:
         ctx.reporter.event(need=[])
         return known, False
-    _take(ctx, wire, manifest, object_names(manifest))
+    reserved = pushing.reserve(ctx, manifest["revision"])
+    try:
+        _take(ctx, wire, manifest, object_names(manifest))
+    except BaseException:
+        pushing.remove_unsealed(ctx)
+        raise
     listed = assets.told(ctx.layout, manifest, manifest["assets"])
-    return make(ctx, {**manifest, "assets": listed}, built_by), True
+    return make(ctx, {**manifest, "assets": listed}, built_by, reserved), True
 
 
 def packages(ctx: Context, wire: Wire, size: int) -> None:

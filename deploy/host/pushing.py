@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,38 +70,59 @@ def check_room(ctx: Context, size: int) -> None:
         raise Refused(problem)
 
 
-def assemble(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release:
+@dataclass(frozen=True)
+class Reserved:
+    """The id of a release to come, and what waits for the version of its config vars."""
+
+    id: str
+    config: Callable[[], str]
+
+
+def reserve(ctx: Context, revision: str) -> Reserved:
+    """Make a release's folder and have it bound to the config vars of now, which takes a while.
+
+    Raises:
+        Refused: the site's name is too long.
+    """
+    release_id = _free_id(ctx.layout, revision)
+    ctx.layout.release(release_id).mkdir()
+    return Reserved(release_id, ctx.units.binding(release_id))
+
+
+def assemble(
+    ctx: Context, manifest: Mapping[str, Any], built_by: str, reserved: Reserved
+) -> Release:
     """Lay out and seal a release, as :func:`lay_out` and :func:`complete` do; returns it."""
-    release = lay_out(ctx, manifest, built_by)
+    release = lay_out(ctx, manifest, built_by, reserved)
     os.sync()
     complete(ctx, release)
     return release
 
 
-def lay_out(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release:
+def lay_out(
+    ctx: Context, manifest: Mapping[str, Any], built_by: str, reserved: Reserved
+) -> Release:
     """Lay out a release from objects that are all in the store.
 
     Args:
         manifest: what the controller built (deploy/artifact.py writes it).
+        reserved: as of :func:`reserve`.
 
     Returns:
         The release; not sealed, not started, not live.
     """
     layout = ctx.layout
     venv = assemble_venv(layout, manifest["lock"], manifest["venv"])
-    release_id = _free_id(layout, manifest["revision"])
-    folder = layout.release(release_id)
-    config = ctx.units.binding(release_id)
-    _lay_out(ctx, folder, manifest, venv)
+    _lay_out(ctx, layout.release(reserved.id), manifest, venv)
     return Release(
-        id=release_id,
+        id=reserved.id,
         sequence=max((r.sequence for r in read_all(layout)), default=0) + 1,
         revision=manifest["revision"],
         subject=manifest["subject"],
         author=manifest["author"],
         artifact=manifest["artifact"],
         lock=manifest["lock"],
-        config=config(),
+        config=reserved.config(),
         python=manifest["python"],
         migrations=tuple(manifest["migrations"]),
         static_url=manifest["static_url"],

@@ -172,9 +172,9 @@ def remove(ctx: Context, release: Release, loaded: Container[str]) -> Path:
         raise NeedsYou(f"Release {release.id} was to be pruned while it is live. Look: status")
     if release.id in loaded:
         ctx.units.stop(release.id)
-    ctx.units.forget(release.id)
     # Renamed first: a release that is half removed must not look like one.
     folder = layout.release(release.id).rename(layout.releases / f"{LEAVING}{release.id}")
+    ctx.units.forget(release.id)
     subprocess.Popen(
         (*REMOVE, folder),
         stdin=subprocess.DEVNULL,

@@ -142,6 +142,7 @@ def _prove(ctx: Context, release: Release, before: Before, loaded: dict[str, str
 def _tidy(ctx: Context, baking_: Phase, loaded: dict[str, str]) -> None:
     """What can be done while there is nothing else to do."""
     loaded |= ctx.units.loaded()
+    ctx.units.prepare()
     certificate = shown(ctx.site.domain)
     if certificate and certificate["days"] < 0:
         baking_.note(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deploy.host.command import begin, end, run
@@ -14,6 +15,8 @@ ACTIVE = "active"
 PROPERTIES = ("ActiveState", "SubState", "Result", "NRestarts", "MainPID")
 LOG_LINES = 30
 HELPER_SECONDS = 60.0
+# The helper's word for what it does not know; it may be of an older playbook.
+NOT_UNDERSTOOD = 64
 # systemctl's word for a unit that used up its TimeoutStartSec, which may end before ours does.
 TIMED_OUT = "a timeout was exceeded"
 # Longer than any TimeoutStopSec that the inventory is likely to allow.
@@ -40,12 +43,21 @@ class Units:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._starter: subprocess.Popen[str] | None = None
         self._begun: dict[str, subprocess.Popen[str]] = {}
-        self._asked: list[tuple[str, str, subprocess.Popen[str]]] = []
+        self._helper: subprocess.Popen[str] | None = None
+        self._ordered: list[tuple[str, str]] = []
+
+    def expect(self) -> None:
+        """Start the helper that :meth:`begin` tells what to start: sudo takes a while."""
+        self._starter = begin(self._argv("start", "-"), told=True)
 
     def begin(self, release: str) -> None:
         """Have it started, and do not wait: :meth:`start` does."""
-        self._begun[release] = begin(self._argv("start", release))
+        starter, self._starter = self._starter, None
+        if starter:
+            _tell(starter, release)
+        self._begun[release] = starter or begin(self._argv("start", release))
 
     def start(self, release: str, seconds: float) -> str | None:
         """Start the socket and the service, but for those that run; returns when both are ready.
@@ -65,6 +77,8 @@ class Units:
             return None
         try:
             done = end(begun or begin(self._argv("start", release)), seconds)
+            if begun and done.returncode == NOT_UNDERSTOOD:
+                done = end(begin(self._argv("start", release)), seconds)
         except subprocess.TimeoutExpired:
             return late
         if done.returncode != 0 and TIMED_OUT in done.stderr:
@@ -79,16 +93,24 @@ class Units:
             end(begun, seconds)
             self._call("stop", release, seconds=seconds)
 
+    def prepare(self) -> None:
+        """Start the helper that :meth:`retire` and :meth:`forget` give orders to.
+
+        They do so themselves; sudo takes longer than what it is for.
+        """
+        if not self._helper:
+            self._helper = begin(self._argv("orders"), told=True)
+
     def retire(self, release: str) -> None:
         """Have it stopped; what it is at, systemd lets it finish, and nobody waits for that.
 
         :meth:`settle` says when systemd has heard of it.
         """
-        self._ask("retire", release)
+        self._order("retire", release)
 
     def forget(self, release: str) -> None:
         """Have its config vars taken away; :meth:`settle` says when they are."""
-        self._ask("forget", release)
+        self._order("forget", release)
 
     def settle(self) -> None:
         """Wait until systemd has heard what retires, and what is forgotten is.
@@ -96,17 +118,18 @@ class Units:
         Raises:
             NeedsYou: one of them cannot be.
         """
-        while self._asked:
-            verb, release, begun = self._asked.pop()
-            done = end(begun, HELPER_SECONDS)
-            if done.returncode != 0 and verb == "retire":
-                # It may be of an older playbook; or this says why.
-                self.stop(release)
-            else:
-                self._check(done, verb, release)
+        helper, ordered = self._helper, self._ordered
+        self._helper, self._ordered = None, []
+        if helper and end(helper, HELPER_SECONDS).returncode != 0:
+            # It may be of an older playbook; or this says why.
+            for verb, release in ordered:
+                self._call("stop" if verb == "retire" else verb, release)
 
-    def _ask(self, verb: str, release: str) -> None:
-        self._asked.append((verb, release, begin(self._argv(verb, release))))
+    def _order(self, verb: str, release: str) -> None:
+        self.prepare()
+        self._ordered.append((verb, release))
+        if self._helper:
+            _tell(self._helper, f"{verb} {release}")
 
     def run_processes(self, release: str) -> str | None:
         """Run the workers and schedulers of this release and of no other.
@@ -220,3 +243,11 @@ class Units:
                 "Run: ansible-playbook site.yml",
                 done.stderr.splitlines()[-LOG_LINES:],
             )
+
+
+def _tell(helper: subprocess.Popen[str], line: str) -> None:
+    # One of an older playbook has ended; its exit code says so.
+    with suppress(OSError):
+        if helper.stdin:
+            helper.stdin.write(f"{line}\n")
+            helper.stdin.flush()

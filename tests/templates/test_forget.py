@@ -43,6 +43,22 @@ def forget(helper: Path, release: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def orders(helper: Path, *lines: str) -> subprocess.CompletedProcess[str]:
+    """The helper told so on its input; systemd is a program that writes down what it is asked."""
+    systemctl = helper.parent / "bin/systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{helper.parent}/systemd\n')
+    systemctl.chmod(0o755)
+    text = helper.read_text()
+    usual = "PATH=/usr/sbin:"
+    assert usual in text
+    helper.write_text(text.replace(usual, f"PATH={systemctl.parent}:/usr/sbin:"))
+    given = "".join(f"{line}\n" for line in lines)
+    return subprocess.run(
+        ("sh", helper, "orders"), input=given, capture_output=True, text=True, check=False
+    )
+
+
 def left(helper: Path) -> list[str]:
     folder = helper.parent
     return sorted(
@@ -67,4 +83,30 @@ def test_the_current_release_stays_bound(helper: Path) -> None:
 def test_only_an_id_is_forgotten(helper: Path, name: str) -> None:
     before = left(helper)
     assert forget(helper, name).returncode == 64
+    assert left(helper) == before
+
+
+def test_orders_are_carried_out_side_by_side(helper: Path) -> None:
+    done = orders(helper, f"retire {KEPT}", f"forget {GONE}")
+    assert done.returncode == 0, done.stderr
+    assert left(helper) == sorted((f"{KEPT}.env", f"{NEW}.env", "current"))
+    units = f"locallibrary-web@{KEPT}.socket locallibrary-web@{KEPT}.service"
+    told = (helper.parent / "systemd").read_text().splitlines()
+    assert sorted(told) == [f"reset-failed {units}", f"stop --no-block {units}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (f"forget {KEPT}", "is the current release"),
+        ("stop nginx", "is no order"),
+        (f"forget {GONE} {KEPT}", "is no release id"),
+        ("retire ../x", "is no release id"),
+    ],
+)
+def test_an_order_that_is_refused_is_told(helper: Path, line: str, why: str) -> None:
+    before = left(helper)
+    done = orders(helper, line)
+    assert done.returncode == 64
+    assert why in done.stderr
     assert left(helper) == before

@@ -139,7 +139,7 @@ def gunicorn(tmp_path: Path) -> Iterator[Path]:
         env={**os.environ, "RELEASE_ID": "20260801T101112-0123456"},
     )
     try:
-        wait_until(path.exists, 30)
+        wait_until(partial(listens, path), 30)
         yield path
     finally:
         server.terminate()
@@ -151,6 +151,12 @@ def wait_until(true: Callable[[], bool], seconds: float) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def listens(path: Path) -> bool:
+    """The file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def ask_gunicorn(path: Path, page: str) -> bytes:

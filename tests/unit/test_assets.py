@@ -5,7 +5,7 @@ import shutil
 
 from deploy.host import assets, objects, pushing, retiring
 from deploy.host.context import Context
-from tests.unit.test_pushing import ctx, manifest, stored
+from tests.unit.test_pushing import assembled, ctx, manifest, stored
 
 __all__ = ["ctx"]
 
@@ -26,7 +26,7 @@ def test_the_name_is_that_of_the_files_in_any_order() -> None:
 def test_what_the_live_release_lists_need_not_be_told_again(ctx: Context) -> None:
     assert assets.whole(ctx.layout) == ""
     told = manifest(ctx)
-    release = pushing.assemble(ctx, told, "ada@desk")
+    release = assembled(ctx, told, "ada@desk")
     live(ctx, release.id)
     name = assets.whole(ctx.layout)
     assert name == assets.name(told["assets"])
@@ -46,7 +46,7 @@ def test_a_static_file_that_is_damaged_is_asked_for_with_the_listing_that_is_kno
     ctx: Context,
 ) -> None:
     told = manifest(ctx)
-    live(ctx, pushing.assemble(ctx, told, "ada@desk").id)
+    live(ctx, assembled(ctx, told, "ada@desk").id)
     (name,) = told["assets"].values()
     path = objects.object_path(ctx.layout.objects, name)
     path.chmod(0o644)
@@ -56,7 +56,7 @@ def test_a_static_file_that_is_damaged_is_asked_for_with_the_listing_that_is_kno
 
 
 def test_damage_to_the_listing_makes_it_unknown(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     live(ctx, release.id)
     path = ctx.layout.release(release.id) / assets.LISTING
     path.chmod(0o644)
@@ -68,8 +68,7 @@ def test_releases_share_a_listing_and_a_sweep_keeps_what_one_of_them_names(ctx: 
     more = {**STYLE, "js/new.3c4d.js": "1\n"}
     trees = [STYLE, STYLE, more]
     releases = [
-        pushing.assemble(ctx, {**manifest(ctx), "assets": stored(ctx, tree)}, "ada@desk")
-        for tree in trees
+        assembled(ctx, {**manifest(ctx), "assets": stored(ctx, tree)}, "ada@desk") for tree in trees
     ]
     for release in releases:
         pushing.publish_static(ctx.layout, release)
@@ -87,7 +86,7 @@ def test_releases_share_a_listing_and_a_sweep_keeps_what_one_of_them_names(ctx: 
 
 
 def test_releases_of_before_have_theirs_in_the_manifest(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     folder = ctx.layout.release(release.id)
     listed = assets.of_release(folder)
     (folder / assets.LISTING).unlink()

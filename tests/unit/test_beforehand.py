@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host import beforehand, objects, pushing, retiring
+from deploy.host import beforehand, objects, retiring
 from deploy.host.beforehand import TREE
 from deploy.host.context import Context
 from deploy.host.verifying import verify
 from tests.unit.test_assets import live
-from tests.unit.test_pushing import ctx, manifest, stored
+from tests.unit.test_pushing import assembled, ctx, manifest, stored
 
 __all__ = ["ctx"]
 
@@ -34,7 +34,7 @@ SECOND = {
 
 def released(ctx: Context, app: dict[str, str]) -> Path:
     """The folder of a new release with these files, which is live then."""
-    release = pushing.assemble(ctx, manifest(ctx, app=stored(ctx, app)), "ada@desk")
+    release = assembled(ctx, manifest(ctx, app=stored(ctx, app)), "ada@desk")
     ctx.layout.current.unlink(missing_ok=True)
     live(ctx, release.id)
     return ctx.layout.release(release.id)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from deploy.host import audit, candidate, pushing
+from deploy.host import audit, candidate
 from deploy.host.context import Context
+from deploy.host.errors import BackedOut
 from deploy.host.recovery import recover
 from deploy.host.release import read_all
 from deploy.host.wire import Wire
-from tests.unit.test_pushing import Bound, ctx, manifest
+from tests.unit.test_pushing import Bound, assembled, ctx, manifest
 
 __all__ = ["ctx"]
 
@@ -25,6 +26,9 @@ class Starting(Bound):
         super().__init__(site)
         self.starting: list[str] = []
         self.live = ""
+
+    def expect(self) -> None:
+        pass
 
     def begin(self, release: str) -> None:
         self.starting.append(release)
@@ -43,7 +47,7 @@ class Starting(Bound):
 @pytest.fixture
 def droplet(ctx: Context) -> Context:
     """One release is live."""
-    live = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    live = assembled(ctx, manifest(ctx), "ada@desk")
     ctx.layout.current.symlink_to(f"releases/{live.id}")
     audit.append(ctx.layout, audit.LIVE, live.id)
     units = Starting(ctx.site)
@@ -58,9 +62,12 @@ def begun(droplet: Context, **told: Any) -> str:
     compressed = zlib.compress(json.dumps(whole).encode())
     reading, writing = os.pipe()
     os.write(writing, compressed)
-    done = candidate.begin(droplet, Wire(reading), len(compressed), "ada@desk")
+    # Nothing follows it.
     os.close(writing)
-    os.close(reading)
+    try:
+        done = candidate.begin(droplet, Wire(reading), len(compressed), "ada@desk")
+    finally:
+        os.close(reading)
     return str(done["release"]["id"])
 
 
@@ -92,6 +99,16 @@ def test_nothing_is_left_of_one_that_is_withdrawn(droplet: Context) -> None:
     assert isinstance(droplet.units, Starting)
     assert droplet.units.forgotten == [release]
     assert audit.read(droplet.layout) == log
+
+
+def test_nothing_is_left_of_one_whose_objects_do_not_come(droplet: Context) -> None:
+    (live,) = read_all(droplet.layout)
+    with pytest.raises(BackedOut, match="connection to the controller was lost"):
+        begun(droplet, app={"manage.py": "f" * 64})
+    assert [path.name for path in droplet.layout.releases.iterdir()] == [live.id]
+    assert isinstance(droplet.units, Starting)
+    assert len(droplet.units.forgotten) == 1
+    assert starting(droplet) == []
 
 
 @pytest.mark.parametrize(

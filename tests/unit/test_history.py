@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.host import audit, history, planning, pushing
+from deploy.host import audit, history, planning
 from deploy.host.context import Context
 from deploy.host.history import before
 from deploy.host.release import Release
@@ -19,7 +19,7 @@ from deploy.host.switching import point
 from deploy.host.wire import Wire
 from tests.unit import test_pushing
 from tests.unit.test_health import SITE, Silent
-from tests.unit.test_pushing import Bound, manifest, stored
+from tests.unit.test_pushing import Bound, assembled, manifest, stored
 
 UPGRADE = {"name": "django", "before": "5.2.1", "after": "5.2.3"}
 
@@ -75,7 +75,7 @@ def ctx(monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
 
 
 def live(ctx: Context, **trees: Any) -> Release:
-    release = pushing.assemble(ctx, manifest(ctx, **trees), "ada@desk")
+    release = assembled(ctx, manifest(ctx, **trees), "ada@desk")
     point(ctx.layout, release.id)
     audit.append(ctx.layout, audit.LIVE, release.id)
     return release
@@ -150,5 +150,5 @@ def test_before_a_first_deploy_everything_is_new(ctx: Context) -> None:
 def test_a_release_that_waits_is_told(ctx: Context) -> None:
     live(ctx)
     told = {**manifest(ctx), "artifact": "b" * 64}
-    waiting = pushing.assemble(ctx, told, "ada@desk")
+    waiting = assembled(ctx, told, "ada@desk")
     assert foreseen(ctx, {**told, "sizes": {}}, {})["waiting"] == waiting.id

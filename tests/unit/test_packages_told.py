@@ -10,7 +10,7 @@ from deploy.artifact import PACKAGES, TREE, Artifact
 from deploy.host import objects, pushing
 from deploy.host.context import Context
 from deploy.revision import Revision
-from tests.unit.test_pushing import ctx, manifest, stored
+from tests.unit.test_pushing import assembled, ctx, manifest, stored
 
 __all__ = ["ctx"]
 
@@ -46,7 +46,7 @@ def said(built: Artifact, locks: Sequence[str]) -> dict[str, Any]:
 def test_the_droplet_knows_all_of_them_by_what_differs(ctx: Context, tmp_path: Path) -> None:
     older, other = stored(ctx, SAME | OLDER), stored(ctx, OTHER)
     for lock, tree in (("older", older), ("other", other)):
-        pushing.assemble(ctx, {**manifest(ctx), "lock": lock, "venv": tree}, "ada@desk")
+        assembled(ctx, {**manifest(ctx), "lock": lock, "venv": tree}, "ada@desk")
         keep(tmp_path, lock, tree)
     newer = stored(ctx, SAME | NEWER)
     told = said(
@@ -62,7 +62,7 @@ def test_the_droplet_knows_all_of_them_by_what_differs(ctx: Context, tmp_path: P
     assert newer["toml.py"] not in told["sizes"]
     assert pushing.packages_told(ctx.layout, told) == newer
     # And what is made of it is what would have been made of the whole.
-    release = pushing.assemble(ctx, {**told, "venv": newer}, "ada@desk")
+    release = assembled(ctx, {**told, "venv": newer}, "ada@desk")
     venv = (ctx.layout.release(release.id) / "venv").resolve()
     packages = next(venv.glob("lib/python*/site-packages"))
     assert objects.differing(newer, packages) == []

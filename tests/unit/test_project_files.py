@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from deploy.artifact import FILES, TREE, Artifact
-from deploy.host import project_files, pushing
+from deploy.host import project_files
 from deploy.host.assets import MANIFEST
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from tests.unit.test_assets import live
 from tests.unit.test_packages_told import artifact
-from tests.unit.test_pushing import ctx, manifest, stored
+from tests.unit.test_pushing import assembled, ctx, manifest, stored
 
 __all__ = ["ctx"]
 
@@ -31,7 +31,7 @@ def told(built: Artifact, files: str) -> dict[str, Any]:
 def deployed(ctx: Context, tmp_path: Path) -> dict[str, Any]:
     """The manifest of the live release, whose build is known here."""
     made = {**manifest(ctx), "app": stored(ctx, APP), "static": stored(ctx, STATIC)}
-    live(ctx, pushing.assemble(ctx, made, "ada@desk").id)
+    live(ctx, assembled(ctx, made, "ada@desk").id)
     kept = tmp_path / FILES / project_files.name(ctx.layout)
     kept.mkdir(parents=True)
     (kept / TREE).write_text(json.dumps(project_files.joined(made)))
@@ -71,7 +71,7 @@ def test_what_differs_from_a_release_that_is_live_no_more_is_refused(
 ) -> None:
     said = told(artifact(tmp_path, deployed), project_files.name(ctx.layout))
     other = {**deployed, "app": stored(ctx, {"other.py": "other = 1\n"})}
-    live(ctx, pushing.assemble(ctx, other, "ada@desk").id)
+    live(ctx, assembled(ctx, other, "ada@desk").id)
     with pytest.raises(Refused, match="Another release went live meanwhile"):
         project_files.told(ctx.layout, said)
 

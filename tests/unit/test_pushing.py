@@ -10,7 +10,7 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ from deploy.host import objects, operations, pushing, retiring
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.procfile import processes
-from deploy.host.release import read_all
+from deploy.host.release import Release, read_all
 from deploy.host.site import Site
 from deploy.host.units import Units
 from deploy.host.verifying import verify
@@ -73,6 +73,12 @@ def ctx(monkeypatch: pytest.MonkeyPatch) -> Iterator[Context]:
             (Path(root) / name).mkdir()
         site = replace(SITE, root=root)
         yield Context(site, Bound(site), Silent(), who="ada@desk", command="invoke push")
+
+
+def assembled(ctx: Context, manifest: Mapping[str, Any], built_by: str) -> Release:
+    """A release as a push makes it."""
+    reserved = pushing.reserve(ctx, manifest["revision"])
+    return pushing.assemble(ctx, manifest, built_by, reserved)
 
 
 def stored(ctx: Context, files: dict[str, str]) -> dict[str, str]:
@@ -127,13 +133,13 @@ def test_packages_that_came_before_the_rest_are_the_release_s(ctx: Context) -> N
     os.close(reading)
     assert pushing.locks(ctx.layout) == ["f" * 16]
     assert verify(ctx) == {"differing": []}
-    release = pushing.assemble(ctx, manifest(ctx, venv={}), built_by="ada@desk")
+    release = assembled(ctx, manifest(ctx, venv={}), built_by="ada@desk")
     greet = ctx.layout.release(release.id) / "venv/bin/greet"
     assert subprocess.run((greet,), capture_output=True, text=True).stdout == "hello\n"
 
 
 def test_a_sealed_release_is_all_it_takes_to_run(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), built_by="ada@desk")
+    release = assembled(ctx, manifest(ctx), built_by="ada@desk")
     folder = ctx.layout.release(release.id)
     assert read_all(ctx.layout) == (release,)
     assert (release.sequence, release.config) == (1, "c" * 12)
@@ -150,7 +156,7 @@ def test_a_sealed_release_is_all_it_takes_to_run(ctx: Context) -> None:
 
 
 def test_console_scripts_run_with_the_virtual_environment(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), built_by="ada@desk")
+    release = assembled(ctx, manifest(ctx), built_by="ada@desk")
     scripts = ctx.layout.venv(release.lock) / "bin"
     python = scripts / "python3"
     assert sorted(p.name for p in scripts.iterdir()) == ["Other-Name", "greet", "python", "python3"]
@@ -164,7 +170,7 @@ def test_console_scripts_run_with_the_virtual_environment(ctx: Context) -> None:
 
 
 def test_releases_of_one_lock_file_share_their_packages_and_objects(ctx: Context) -> None:
-    first, second = (pushing.assemble(ctx, manifest(ctx), "ada@desk") for _ in range(2))
+    first, second = (assembled(ctx, manifest(ctx), "ada@desk") for _ in range(2))
     assert first.id < second.id
     assert (first.sequence, second.sequence) == (1, 2)
     assert len(list(ctx.layout.venvs.iterdir())) == 1
@@ -173,7 +179,7 @@ def test_releases_of_one_lock_file_share_their_packages_and_objects(ctx: Context
 
 
 def test_packages_that_were_written_to_have_to_be_sent_again(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     venv = pushing.packages_told(ctx.layout, {"venv_of": release.lock, "venv": {}})
     named = operations.object_names({**manifest(ctx), "venv": venv})
     assert objects.absent(ctx.layout.objects, named) == []
@@ -190,7 +196,7 @@ def test_packages_that_were_written_to_have_to_be_sent_again(ctx: Context) -> No
 
 
 def test_hashed_files_are_published_once(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     assert pushing.publish_static(ctx.layout, release) == 1
     assert pushing.publish_static(ctx.layout, release) == 0
     assert (ctx.layout.static / "css/site.1a2b.css").read_text() == "a {}\n"
@@ -198,7 +204,7 @@ def test_hashed_files_are_published_once(ctx: Context) -> None:
 
 
 def test_what_a_killed_push_left_is_removed_and_whole_releases_stay(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     half = ctx.layout.release("20260801T120000-0123456")
     (half / "app").mkdir(parents=True)
     (ctx.layout.venvs / f".{'e' * 16}/lib").mkdir(parents=True)
@@ -214,7 +220,7 @@ def test_half_a_venv_of_a_killed_push_is_made_anew(ctx: Context) -> None:
     half = ctx.layout.venvs / f".{told['lock']}/lib/{'x' * 9}"
     half.mkdir(parents=True)
     (ctx.layout.venvs / f".{told['lock']}/bin").mkdir()
-    release = pushing.assemble(ctx, told, "ada@desk")
+    release = assembled(ctx, told, "ada@desk")
     assert [p.name for p in ctx.layout.venvs.iterdir()] == [release.lock]
     assert verify(ctx) == {"differing": []}
 
@@ -228,7 +234,7 @@ def test_a_path_too_long_for_a_unix_socket_is_refused_before_anything_is_laid_ou
         (long.layout.root / name).mkdir(parents=True)
     long.layout.objects.symlink_to(ctx.layout.objects)
     with pytest.raises(Refused, match="longer than 107 bytes"):
-        pushing.assemble(long, manifest(ctx), "ada@desk")
+        assembled(long, manifest(ctx), "ada@desk")
     assert list(long.layout.releases.iterdir()) == []
 
 
@@ -262,7 +268,7 @@ def test_what_would_not_fit_is_refused(
 
 
 def test_every_file_that_is_not_as_it_was_pushed_or_made_is_found(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     # Also before its static files are published.
     assert verify(ctx) == {"differing": []}
     pushing.publish_static(ctx.layout, release)
@@ -308,7 +314,7 @@ def test_every_file_that_is_not_as_it_was_pushed_or_made_is_found(ctx: Context) 
 def test_whatever_was_added_or_led_elsewhere_is_found(
     ctx: Context, where: str, leads_to: str | None
 ) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     folder = ctx.layout.release(release.id)
     ctx.layout.current.symlink_to(f"releases/{release.id}")
     assert verify(ctx) == {"differing": []}
@@ -331,7 +337,7 @@ def test_whatever_was_added_or_led_elsewhere_is_found(
 def test_a_link_in_place_of_a_file_is_found_while_its_content_is_still_the_same(
     ctx: Context, tmp_path: Path
 ) -> None:
-    path = ctx.layout.release(pushing.assemble(ctx, manifest(ctx), "ada@desk").id) / "app/manage.py"
+    path = ctx.layout.release(assembled(ctx, manifest(ctx), "ada@desk").id) / "app/manage.py"
     shutil.move(path, tmp_path / "manage.py")
     path.symlink_to(tmp_path / "manage.py")
     assert verify(ctx) == {"differing": [str(path)]}
@@ -350,7 +356,7 @@ def test_the_release_tool_is_held_against_its_own_name(ctx: Context) -> None:
 
 def test_static_files_of_a_release_that_waits_outlive_a_sweep(ctx: Context) -> None:
     live, waiting, gone = (
-        pushing.assemble(ctx, manifest(ctx, assets=stored(ctx, {path: path})), "ada@desk")
+        assembled(ctx, manifest(ctx, assets=stored(ctx, {path: path})), "ada@desk")
         for path in ("css/a.1.css", "css/a.2.css", "js/a.3.js")
     )
     for release in (live, gone):
@@ -366,14 +372,14 @@ def test_static_files_of_a_release_that_waits_outlive_a_sweep(ctx: Context) -> N
 def test_a_script_of_a_package_cannot_leave_its_folder(ctx: Context) -> None:
     files = {"x-1.dist-info/entry_points.txt": "[console_scripts]\n../../../outside = a:b\n"}
     with pytest.raises(Refused, match="a script called '../../../outside'"):
-        pushing.assemble(ctx, manifest(ctx, venv=stored(ctx, files)), "ada@desk")
+        assembled(ctx, manifest(ctx, venv=stored(ctx, files)), "ada@desk")
     assert not list(Path(ctx.site.root).rglob("outside"))
 
 
 def test_a_prune_removes_what_only_the_pruned_release_was_made_of(ctx: Context) -> None:
     told = {**manifest(ctx, assets=stored(ctx, {"js/old.1.js": "old"})), "lock": "b" * 16}
-    gone = pushing.assemble(ctx, told, "ada@desk")
-    live = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    gone = assembled(ctx, told, "ada@desk")
+    live = assembled(ctx, manifest(ctx), "ada@desk")
     for release in (gone, live):
         pushing.publish_static(ctx.layout, release)
     ctx.layout.current.symlink_to(f"releases/{live.id}")
@@ -398,7 +404,7 @@ def test_a_prune_removes_what_only_the_pruned_release_was_made_of(ctx: Context) 
 def test_a_release_that_does_not_say_what_it_was_made_of_is_pruned_all_the_same(
     ctx: Context,
 ) -> None:
-    gone, live = (pushing.assemble(ctx, manifest(ctx), "ada@desk") for _ in range(2))
+    gone, live = (assembled(ctx, manifest(ctx), "ada@desk") for _ in range(2))
     ctx.layout.current.symlink_to(f"releases/{live.id}")
     (ctx.layout.release(gone.id) / "manifest.json").write_text("{")
     assert retiring.prune(ctx, {}, print) == (gone,)
@@ -406,7 +412,7 @@ def test_a_release_that_does_not_say_what_it_was_made_of_is_pruned_all_the_same(
 
 
 def test_a_sweep_removes_what_a_push_that_was_cut_off_left(ctx: Context) -> None:
-    release = pushing.assemble(ctx, manifest(ctx), "ada@desk")
+    release = assembled(ctx, manifest(ctx), "ada@desk")
     (left,) = stored(ctx, {"left": "behind"}).values()
     pushing.assemble_venv(ctx.layout, "b" * 16, stored(ctx, GREETING))
     retiring.sweep(ctx.layout)

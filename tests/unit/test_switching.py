@@ -24,6 +24,9 @@ class Running(Unit):
     def start(self, release: str, seconds: float) -> str | None:
         return None
 
+    def prepare(self) -> None:
+        pass
+
     def loaded(self) -> dict[str, str]:
         return {RELEASE.id: "active", "before": "active"}
 

@@ -1,6 +1,7 @@
 """What the release tool asks of systemd, and of the helper that is root's."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,22 +106,37 @@ def test_a_start_that_was_begun_is_stopped_whenever_systemd_hears_of_it(log: Pat
     assert asked.start("a", 5) is None
 
 
+ORDERS = (
+    "orders) while read -r order; do echo $order >>{log}; done; sleep 0.2; echo done >>{log} ;;"
+)
+
+
 def test_what_leaves_is_asked_for_at_once_and_waited_for_when_it_has_to_be(log: Path) -> None:
-    asked = units(log, f"*) sleep 0.2; echo done >>{log} ;;")
+    asked = units(log, ORDERS.format(log=log))
+    asked.prepare()
     asked.retire("a")
     asked.forget("b")
     assert "done" not in log.read_text()
     asked.settle()
-    assert sorted(log.read_text().splitlines()) == ["done", "done", "forget b", "retire a"]
+    assert log.read_text().splitlines() == ["orders", "retire a", "forget b", "done"]
     asked.settle()
     assert len(log.read_text().splitlines()) == 4
 
 
-def test_a_helper_that_does_not_know_how_to_retire_stops(log: Path) -> None:
-    asked = units(log, "retire) exit 64 ;;")
-    asked.retire("a")
+def test_a_helper_that_got_no_orders_ends(log: Path) -> None:
+    asked = units(log, ORDERS.format(log=log))
+    asked.prepare()
     asked.settle()
-    assert log.read_text().splitlines() == ["retire a", "stop a"]
+    assert log.read_text().splitlines() == ["orders", "done"]
+
+
+def test_a_helper_that_takes_no_orders_is_asked_one_by_one(log: Path) -> None:
+    asked = units(log, "orders) exit 64 ;;")
+    asked.retire("a")
+    time.sleep(0.2)
+    asked.forget("b")
+    asked.settle()
+    assert log.read_text().splitlines() == ["orders", "stop a", "forget b"]
 
 
 @pytest.mark.parametrize("leave", [Units.retire, Units.forget])
@@ -130,3 +146,20 @@ def test_what_is_refused_is_told(log: Path, leave: Callable[[Units, str], None])
     with pytest.raises(NeedsYou) as told:
         asked.settle()
     assert list(told.value.detail) == ["no such bus"]
+
+
+def test_a_start_is_told_to_a_helper_that_waits_for_it(log: Path) -> None:
+    asked = units(log, f"start) read -r id; echo $id >>{log} ;;")
+    asked.expect()
+    asked.begin("a")
+    assert asked.start("a", 5) is None
+    assert log.read_text().splitlines() == ["start -", "a"]
+
+
+def test_one_of_an_older_playbook_cannot_be_told_and_is_asked(log: Path) -> None:
+    asked = units(log, "start) [ $2 != - ] || exit 64 ;;")
+    asked.expect()
+    time.sleep(0.2)
+    asked.begin("a")
+    assert asked.start("a", 5) is None
+    assert log.read_text().splitlines() == ["start -", "start a"]
