@@ -118,6 +118,11 @@ class Artifact:
         told["sizes"] = _sizes(named, self.blobs)
         return zlib.compress(json.dumps(told).encode())
 
+    def remember(self) -> None:
+        """Keep the list of its files: of the next artifact only what differs is told."""
+        project = project_files.joined(self.manifest)
+        kept(self.cache / FILES / listing_name(project), partial(_list, project))
+
     def _files_beside(self, live: str) -> tuple[str, dict[str, str | None]]:
         """The name of the live release's files, or "" if they are not known, and what differs."""
         known = self.cache / FILES / live / TREE
@@ -133,7 +138,9 @@ class Artifact:
 
 def places(*trees: tuple[Path, Mapping[str, str]]) -> dict[str, str]:
     """Where the objects are that these folders' files, by path and name, are made of."""
-    return {name: f"{folder}/{path}" for folder, tree in trees for path, name in tree.items()}
+    # Once for each folder: pathlib makes a text of a path anew each time.
+    told = ((str(folder), tree) for folder, tree in trees)
+    return {name: f"{folder}/{path}" for folder, tree in told for path, name in tree.items()}
 
 
 def _sizes(names: Iterable[str], found: Places) -> dict[str, int]:
@@ -211,8 +218,6 @@ def assemble(
         "static_url": facts["static_url"],
         "processes": facts["processes"],
     }
-    project = project_files.joined(manifest)
-    kept(cache / FILES / listing_name(project), partial(_list, project))
     return Artifact(revision, source, digest, manifest, blobs, (), cache)
 
 

@@ -104,7 +104,9 @@ def build(
         answer = beside.result()
     warnings = _judge(answer.facts, source, target)
     question.remember()
-    return replace(made if made and answer == guess else of(answer), warnings=warnings)
+    artifact = made if made and answer == guess else of(answer)
+    artifact.remember()
+    return replace(artifact, warnings=warnings)
 
 
 def locked(

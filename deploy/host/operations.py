@@ -6,11 +6,12 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from deploy.host import assets, audit, objects, plan, project_files, pushing
 from deploy.host.context import Context
-from deploy.host.errors import Refused
+from deploy.host.errors import Refused, SlipwayError
 from deploy.host.events import phase
 from deploy.host.layout import Layout
 from deploy.host.migrating import migrate
@@ -58,6 +59,9 @@ def brought(
     try:
         _take(ctx, wire, manifest, object_names(manifest))
     except BaseException:
+        # What is bound later than it is forgotten would stay.
+        with suppress(SlipwayError):
+            reserved.config()
         pushing.remove_unsealed(ctx)
         raise
     listed = assets.told(ctx.layout, manifest, manifest["assets"])
