@@ -31,6 +31,7 @@ OBJECT_NAME = re.compile(r"[0-9a-f]{64}x?")
 LEAVING = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)|\0")
 INCOMING = "incoming"
 CHUNK = 1 << 20
+# Each of more would be a wait for the disk of its own.
 FEW = 20
 
 
