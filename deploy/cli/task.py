@@ -97,9 +97,22 @@ def _help_is_no_positional(original: Callable[[ParseMachine, str], None]) -> Cal
     return see_positional_arg
 
 
-WRAPPERS: dict[str, Callable[[Any], Callable[..., None]]] = {
+def _named_positionals(original: Callable[[ParseMachine, str], bool]) -> Callable[..., bool]:
+    """Invoke finds `rollback --release ID` ambiguous: it waits for the word that ID is."""
+
+    def check_ambiguity(machine: ParseMachine, word: str) -> bool:
+        waited_for = machine.context.missing_positional_args if machine.context else ()
+        if machine.flag in waited_for and not word.startswith("-"):
+            return False
+        return original(machine, word)
+
+    return check_ambiguity
+
+
+WRAPPERS: dict[str, Callable[[Any], Callable[..., Any]]] = {
     "complete_context": _optional_positionals,
     "see_positional_arg": _help_is_no_positional,
+    "check_ambiguity": _named_positionals,
 }
 for name, wrapper in WRAPPERS.items():
     setattr(ParseMachine, name, wrapper(getattr(ParseMachine, name)))

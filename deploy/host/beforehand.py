@@ -80,14 +80,23 @@ def lay_out(layout: Layout, tree: Tree, folder: Path) -> None:
         there = json.loads((folder / TREE).read_text())
         (folder / TREE).unlink()
     except (OSError, ValueError):
-        # A power failure may have left half of it.
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        # A power failure may have left half of it. The folder itself stays: the helper that binds
+        # the release may look for it just now.
+        folder.mkdir(exist_ok=True)
+        _empty(folder)
     differs = project_files.differing(tree, there)
     for path in differs.keys() & there.keys():
         _remove(folder, path)
     new = {path: name for path, name in differs.items() if name}
     objects.link_tree(layout.objects, new, folder)
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _remove(folder: Path, path: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.host.layout import Layout
+from tests.lab.faults.inside import settle
 from tests.lab.site import Done, Site
 
 SETTINGS = "app/locallibrary/settings.py"
@@ -28,6 +29,7 @@ def site(debian13: Site) -> Iterator[Site]:
     """A droplet with a release that is the same after the test as before it."""
     revision = debian13.git("rev-parse", "HEAD")
     assert debian13.invoke("deploy").code == 0
+    settle(debian13)
     before = debian13.ask(TOUCHED)
     yield debian13
     debian13.git("reset", "--quiet", "--hard", revision)

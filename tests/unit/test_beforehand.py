@@ -82,6 +82,26 @@ def test_half_a_spare_is_of_no_use(ctx: Context, text: str | None) -> None:
     assert not ctx.layout.spare.exists()
 
 
+@pytest.mark.parametrize("half", [True, False])
+def test_a_reserved_folder_is_there_all_the_time(ctx: Context, half: bool) -> None:
+    """The helper that binds the release may look for it, and refuses one that has no folder."""
+    reserved = folder = ctx.layout.release("20260801T120000-3f1c2ab")
+    reserved.mkdir(parents=True)
+    if half:
+        folder = ctx.layout.spare
+        (folder / "app").mkdir(parents=True)
+        (folder / "app/by-hand.py").touch()
+        (folder / "manage.py").symlink_to("app")
+    opened = os.open(folder, os.O_DIRECTORY)
+    try:
+        beforehand.lay_out(ctx.layout, stored(ctx, FIRST), reserved)
+        # The number is nobody else's while it is held open.
+        assert reserved.stat().st_ino == os.fstat(opened).st_ino
+    finally:
+        os.close(opened)
+    assert there(reserved) == with_folders(FIRST)
+
+
 def test_a_live_release_that_does_not_say_its_files_is_laid_out_no_second_time(
     ctx: Context,
 ) -> None:

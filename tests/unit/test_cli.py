@@ -71,6 +71,22 @@ def test_rollback_takes_one_release_at_most() -> None:
     assert "No idea what '20260802T120000' is!" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "named", [["--release", "20260801"], ["--release=20260801"], ["-r", "2026"]]
+)
+@pytest.mark.parametrize("task", ["rollback", "releases"])
+def test_a_release_is_named_by_its_option_too(task: str, named: list[str]) -> None:
+    done = invoke(task, *named, "--env", "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("refused: No environment nowhere")
+
+
+def test_an_option_is_not_taken_for_a_release() -> None:
+    done = invoke("rollback", "--release", "--restore", "--env", "nowhere")
+    assert done.returncode == 1
+    assert "'--restore' is ambiguous" in done.stderr
+
+
 @pytest.mark.parametrize("task", ["manage", "run"])
 def test_a_command_without_words_is_told_how(task: str) -> None:
     done = invoke(task, "--env", "nowhere")

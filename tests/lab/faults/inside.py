@@ -18,14 +18,18 @@ LAYOUT = Layout(Path("/srv") / APP)
 # RELIABILITY: the lock is free within 10 s; a release that is being drained may take longer.
 LOCK_SECONDS = 40.0
 
+# A program removes what was pruned, and systemd stops what is retired; no deploy waits for them.
+SETTLED = f"""
+for _ in $(seq 100); do
+    leaving=$(find {LAYOUT.releases} -maxdepth 1 -name "{LEAVING}*")
+    stopping=$(systemctl list-units --plain --no-legend --state=deactivating "{APP}-*")
+    [ -n "$leaving$stopping" ] || break
+    sleep 0.05
+done
+"""
 LOOK = f"""
-import fcntl, json, os, pathlib, subprocess, time
+import fcntl, json, os, pathlib, subprocess
 root = pathlib.Path("{LAYOUT.root}")
-# A program removes what was pruned, and nobody waits for it.
-for _ in range(100):
-    if not any((root / "releases").glob("{LEAVING}*")):
-        break
-    time.sleep(0.05)
 here = lambda name: sorted(path.name for path in (root / name).iterdir())
 def free():
     with open(root / "lock") as lock:
@@ -84,8 +88,14 @@ class Inside:
         return [json.loads(line) for line in self.log]
 
 
+def settle(site: Site) -> None:
+    """Wait for what the last command left to others, 5 s at most."""
+    site.ask(SETTLED)
+
+
 def look(site: Site) -> Inside:
-    """The droplet as it is now."""
+    """The droplet as it is now, but for what is leaving it."""
+    settle(site)
     return Inside(**json.loads(site.ask(f"python3 -c {shlex.quote(LOOK)}")))
 
 
