@@ -75,9 +75,12 @@ class Units:
             ("systemctl", "is-active", *units), HELPER_SECONDS
         ).stdout.split() == 2 * [ACTIVE]:
             return None
+        if not begun:
+            self.begin(release)
+            begun = self._begun.pop(release)
         try:
-            done = end(begun or begin(self._argv("start", release)), seconds)
-            if begun and done.returncode == NOT_UNDERSTOOD:
+            done = end(begun, seconds)
+            if done.returncode == NOT_UNDERSTOOD:
                 done = end(begin(self._argv("start", release)), seconds)
         except subprocess.TimeoutExpired:
             return late

@@ -148,10 +148,12 @@ def test_what_is_refused_is_told(log: Path, leave: Callable[[Units, str], None])
     assert list(told.value.detail) == ["no such bus"]
 
 
-def test_a_start_is_told_to_a_helper_that_waits_for_it(log: Path) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_start_is_told_to_a_helper_that_waits_for_it(log: Path, begun: bool) -> None:
     asked = units(log, f"start) read -r id; echo $id >>{log} ;;")
     asked.expect()
-    asked.begin("a")
+    if begun:
+        asked.begin("a")
     assert asked.start("a", 5) is None
     assert log.read_text().splitlines() == ["start -", "a"]
 
