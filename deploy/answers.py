@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -102,11 +102,13 @@ class Question:
     def _look(self, draft: Path) -> None:
         files, gzip = draft / collection.FILES, self._cache / "gzip"
         facts = self._ask(files)
+        # They can be many, and the collection tells them.
+        hashed = facts.pop("hashed")
         if facts["collection"]:
             place = self._collections / facts["collection"]
-            kept(place, lambda made: _keep(files, facts, made, gzip))
+            kept(place, lambda made: _keep(files, hashed, facts["manifest"], made, gzip))
         else:
-            collection.write(draft, facts["hashed"], facts["manifest"], gzip)
+            collection.write(draft, hashed, facts["manifest"], gzip)
         (draft / FACTS).write_text(json.dumps(facts))
 
     def _read(self, made: Path) -> Answer:
@@ -137,11 +139,11 @@ class Question:
         return self._cache / "collections"
 
 
-def _keep(files: Path, facts: Mapping[str, Any], made: Path, gzip: Path) -> None:
+def _keep(files: Path, hashed: Sequence[str], manifest: str | None, made: Path, gzip: Path) -> None:
     """Static files that were collected just now."""
     files.rename(made / collection.FILES)
-    collection.write(made, facts["hashed"], facts["manifest"], gzip)
-    (made / "told.json").write_text(json.dumps([facts["hashed"], facts["manifest"]]))
+    collection.write(made, hashed, manifest, gzip)
+    (made / "told.json").write_text(json.dumps([hashed, manifest]))
 
 
 def _never(_: Path) -> None:

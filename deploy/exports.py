@@ -5,10 +5,13 @@ To write and read ten thousand files takes a second, and mostly few of them have
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,9 @@ from deploy.artifact import listed_in, stamp, tree_of
 from deploy.kept import kept, newest_first
 from deploy.revision import GONE, Revision, changed_paths, export
 
-# A folder of the cache; in that of an export its files, and what each of them is.
-EXPORTS = "exports"
+# Folders of the cache: exports, and such as were laid out once more; in that of one its files, and
+# what each of them is.
+EXPORTS, SPARES = "exports", "spares"
 PROJECT, LISTING = "project", "files.json"
 # What says of other files how they are exported.
 ATTRIBUTES = ".gitattributes"
@@ -73,6 +77,21 @@ def folder_of(cache: Path, tree: str) -> Path:
     return cache / EXPORTS / tree / PROJECT
 
 
+def lay_spare(cache: Path, tree: str) -> None:
+    """Lay an export out once more, for the revision after it, while nobody waits for it."""
+    made = cache / EXPORTS / tree
+
+    def make(draft: Path) -> None:
+        project = draft / PROJECT
+        project.mkdir()
+        _link(made, {}, project)
+        os.link(made / LISTING, draft / LISTING)
+
+    # Another build may have just removed it; and nobody asked for this.
+    with suppress(OSError, LookupError, ValueError, subprocess.SubprocessError):
+        kept(cache / SPARES / tree, make)
+
+
 def _listing(made: Path) -> Listing:
     listing: Listing = json.loads((made / LISTING).read_text())
     return listing
@@ -113,8 +132,9 @@ def _taken_over(revision: Revision, draft: Path) -> Listing:
             continue
         if any(path.endswith(ATTRIBUTES) for path in changed):
             continue
+        spare = sibling.parents[1] / SPARES / sibling.name
         try:
-            linked, others = _link(sibling, changed, project)
+            linked, others = _of_spare(spare, changed, project) or _link(sibling, changed, project)
         except (OSError, ValueError):
             # Another build has just removed it.
             _empty(project)
@@ -125,6 +145,55 @@ def _taken_over(revision: Revision, draft: Path) -> Listing:
             return linked
         _empty(project)
     return {}
+
+
+def _of_spare(
+    spare: Path, changed: Mapping[str, str], project: Path
+) -> tuple[Listing, list[str]] | None:
+    """As :func:`_link`, but with what is laid out already; None where there is none."""
+    try:
+        (spare / PROJECT).rename(project)
+    except OSError:
+        return None
+    listing = _listing(spare)
+    shutil.rmtree(spare)
+    linked: Listing = {}
+    others = _to_export(changed)
+    target = str(project)
+    for path, known in listing.items():
+        if path not in changed and _own_stamp(f"{target}/{path}") == known[1:]:
+            linked[path] = known
+            continue
+        _remove(project, path)
+        if path not in changed:
+            others.append(path)
+    return linked, others
+
+
+def _to_export(changed: Mapping[str, str]) -> list[str]:
+    return [path for path, how in changed.items() if how != GONE]
+
+
+def _own_stamp(path: str) -> list[int] | None:
+    """A symbolic link's is its own: what it leads to may have changed, so it is another always."""
+    try:
+        return [*stamp(os.lstat(path))]
+    except OSError:
+        return None
+
+
+def _remove(project: Path, path: str) -> None:
+    """Remove a file, its bytecode, and folders that are empty then: Python could import those."""
+    file = project / path
+    cache = file.parent / CACHE
+    for one in (file, *cache.glob(f"{glob.escape(file.stem)}.*")):
+        one.unlink(missing_ok=True)
+    for folder in (cache, *file.parents):
+        if folder == project:
+            break
+        # It is not empty, or was never there.
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _link(sibling: Path, changed: Mapping[str, str], project: Path) -> tuple[Listing, list[str]]:
@@ -139,15 +208,14 @@ def _link(sibling: Path, changed: Mapping[str, str], project: Path) -> tuple[Lis
         The listing of what was linked, and the paths to be exported.
     """
     linked: Listing = {}
-    others = [path for path, how in changed.items() if how != GONE]
+    others = _to_export(changed)
     modules: dict[str, set[str]] = {}
     # Thousands of times: no place for Path.
     source, target = str(sibling / PROJECT), str(project)
     for path, known in _listing(sibling).items():
         if path in changed:
             continue
-        # A symbolic link is another one always: what it leads to may have changed.
-        if [*stamp(os.lstat(f"{source}/{path}"))] != known[1:]:
+        if _own_stamp(f"{source}/{path}") != known[1:]:
             others.append(path)
             continue
         folder, _, file = path.rpartition("/")

@@ -93,7 +93,8 @@ if static_root and apps.is_installed("django.contrib.staticfiles"):
         collection = made_of(staticfiles_storage)
     known = pathlib.Path(collections or "", collection, "told.json")
     if collection and known.exists():
-        hashed, manifest = json.loads(known.read_text())
+        # Of what was collected before, the names are known.
+        _, manifest = json.loads(known.read_text())
     else:
         if collected:
             shutil.copytree(static_root, os.environ["SLIPWAY_STATIC"])

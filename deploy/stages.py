@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Container, Mapping
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy import sources
@@ -14,7 +17,7 @@ from deploy.errors import Refused, SlipwayError
 from deploy.hooks import Hooks
 from deploy.planfile import Plan, World, moved
 from deploy.revision import Revision
-from deploy.session import Pack, Sent, Session
+from deploy.session import Event, Pack, Sent, Session
 from deploy.target import Platform, Target
 
 if TYPE_CHECKING:
@@ -38,7 +41,11 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
         raise Refused(f"No phase {request.stop_before} to stop before; there are: {known}")
     revision = revision_of(request)
     ahead = Ahead(request.root, request.target, revision, request.ahead)
-    with conversation(request, console, lock=True, then=["holdings"]) as (session, facts):
+    told = _beside_the_bake(console, partial(_prepare_next, request.root, revision))
+    with conversation(request, console, lock=True, on_event=told, then=["holdings"]) as (
+        session,
+        facts,
+    ):
         tell_of_maintenance(facts, console)
         begun = None
         if request.plan:
@@ -72,6 +79,24 @@ def deploy(request: Request, console: Console) -> dict[str, Any]:
         return {"changed": True, "stopped_before": request.stop_before, **done}
     hooks.after("switch", release["id"])
     return {"changed": True, "url": _url(request), **done}
+
+
+def _beside_the_bake(console: Console, work: Callable[[], None]) -> Event:
+    """Shows events, and begins the work with the bake, while which there is nothing to do here."""
+
+    def event(facts: dict[str, Any]) -> None:
+        console.event(facts)
+        if (facts.get("phase"), facts.get("state")) == ("bake", "started"):
+            threading.Thread(target=work).start()
+
+    return event
+
+
+def _prepare_next(root: Path, revision: Revision) -> None:
+    # Here, because a deploy that changes nothing needs none of it.
+    from deploy.exports import lay_spare
+
+    lay_spare(root / ".slipway" / "cache", revision.tree)
 
 
 def outcome(done: Mapping[str, Any]) -> str:

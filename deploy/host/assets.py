@@ -1,6 +1,7 @@
-"""The listing of a release's hashed static files, kept by its own digest.
+"""What releases say that they are made of, and the listing of their hashed static files.
 
-It can be long and is mostly that of the release before: then it is neither sent nor read again.
+That listing is kept by its own digest. It can be long and is mostly that of the release before:
+then it is neither sent nor read again.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from deploy.host import objects
@@ -17,6 +19,23 @@ from deploy.host.release import Release, current_id
 
 LISTING = "assets.json"
 MANIFEST = "manifest.json"
+
+
+def made_of(folder: Path) -> Tree:
+    """Path -> object of the files of a release or a venv; a deploy wants to know several times.
+
+    Raises:
+        OSError, ValueError, LookupError: it does not say.
+    """
+    manifest = folder / MANIFEST
+    found = manifest.stat()
+    return _made_of(manifest, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)
+def _made_of(manifest: Path, *_: int) -> Tree:
+    files: Tree = json.loads(manifest.read_text())["files"]
+    return files
 
 
 def text(assets: Tree) -> bytes:

@@ -50,8 +50,8 @@ def _names(release: Path) -> set[str]:
     """The objects of a release and of its packages."""
     named = set(assets.of_release(release).values())
     for folder in (release, release / "venv"):
-        files = json.loads((folder / assets.MANIFEST).read_text())["files"]
-        named.update(name for path, name in files.items() if not path.endswith(".pyc"))
+        files = assets.made_of(folder).items()
+        named.update(name for path, name in files if not path.endswith(".pyc"))
     return named
 
 

@@ -5,7 +5,6 @@ Ten thousand names weigh a megabyte, and a deploy changes few of them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,7 +66,7 @@ def told(layout: Layout, manifest: Mapping[str, Any]) -> dict[str, dict[str, str
 
 def of_release(layout: Layout, release: str) -> dict[str, str]:
     """Its files as they were pushed: bytecode was made here."""
-    files = json.loads((layout.release(release) / assets.MANIFEST).read_text())["files"]
+    files = assets.made_of(layout.release(release))
     inside = tuple(f"{tree}/" for tree in TREES)
     return {
         path: name

@@ -184,7 +184,7 @@ def packages_told(layout: Layout, manifest: Mapping[str, Any]) -> objects.Tree:
     inside = f"{_site_packages()}/"
     tree = {
         path.removeprefix(inside): name
-        for path, name in _files(layout.venv(beside)).items()
+        for path, name in assets.made_of(layout.venv(beside)).items()
         if path.startswith(inside) and not path.endswith(".pyc")
     }
     return {path: name for path, name in (tree | manifest["venv"]).items() if name}
@@ -193,11 +193,6 @@ def packages_told(layout: Layout, manifest: Mapping[str, Any]) -> objects.Tree:
 def _site_packages() -> str:
     """Where packages lie in a venv."""
     return f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-
-
-def _files(folder: Path) -> dict[str, str]:
-    """Path -> digest of what a release or a venv was made of."""
-    return dict(json.loads((folder / MANIFEST).read_text())["files"])
 
 
 def unsealed(layout: Layout) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import time
@@ -15,6 +14,7 @@ from deploy.host.context import Context
 from deploy.host.errors import NeedsYou, Refused
 from deploy.host.events import phase
 from deploy.host.layout import Layout
+from deploy.host.objects import Tree
 from deploy.host.plan import prunable, rollback_target
 from deploy.host.release import Release, current_id, read_all
 
@@ -141,6 +141,15 @@ def prune(
     return gone
 
 
+def look_ahead(ctx: Context) -> None:
+    """Read what a prune will want to know, should the current release stay live."""
+    releases, pasts = read_all(ctx.layout), audit.fold(audit.read(ctx.layout))
+    current = current_id(ctx.layout)
+    # One of those that were live is one too many with it.
+    for release in prunable(releases, pasts, current, ctx.site.keep_releases - 1):
+        _made_of(ctx.layout.release(release.id))
+
+
 def sweep(layout: Layout) -> None:
     """Remove what no release needs and none was pruned with: a run that was cut off left it."""
     releases = read_all(layout)
@@ -186,10 +195,10 @@ def remove(ctx: Context, release: Release, loaded: Container[str]) -> Path:
     return folder
 
 
-def _made_of(folder: Path) -> dict[str, str]:
-    """What a release or a venv in that folder was made of, if it still says so: path -> object."""
+def _made_of(folder: Path) -> Tree:
+    """What a release or a venv in that folder was made of, if it still says so."""
     with suppress(OSError, ValueError, LookupError):
-        return dict(json.loads((folder / assets.MANIFEST).read_text())["files"])
+        return assets.made_of(folder)
     return {}
 
 

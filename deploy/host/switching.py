@@ -18,7 +18,7 @@ from deploy.host.errors import BackedOut, Refused, SlipwayError
 from deploy.host.events import Phase, phase
 from deploy.host.layout import Layout
 from deploy.host.release import Release, current_id
-from deploy.host.retiring import retire, sweep
+from deploy.host.retiring import look_ahead, retire, sweep
 
 
 def point(layout: Layout, release: str) -> None:
@@ -152,6 +152,7 @@ def _tidy(ctx: Context, baking_: Phase, loaded: dict[str, str]) -> None:
     try:
         sweep(ctx.layout)
         beforehand.spare(ctx.layout)
+        look_ahead(ctx)
     except (OSError, subprocess.SubprocessError) as error:
         # It is no fault of the release's, and tried again by the next one.
         baking_.note(f"the site's folder is not tidy yet: {error}")

@@ -77,6 +77,9 @@ def test_a_second_revision_and_the_way_back(site: Site, as_before: None) -> None
     second = site.release()
     assert second != first
     assert second.endswith(revision)
+    # The source is laid out once more for the next one.
+    spare = site.clone / ".slipway/cache/spares" / site.git("rev-parse", "HEAD:app")
+    assert (spare / "project" / WSGI.removeprefix("app/")).exists()
 
     done = site.invoke("rollback")
     assert done.code == 0, done

@@ -1,8 +1,23 @@
 from unittest import mock
 
 from django.db import OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import SimpleTestCase, TestCase, override_settings
+
+from catalog.health import known_migrations
+
+
+class KnownMigrationsTests(SimpleTestCase):
+    def test_they_are_those_that_django_finds(self):
+        assert known_migrations() == MigrationLoader(None).disk_migrations.keys()
+
+    @override_settings(MIGRATION_MODULES={"catalog": None, "auth": "catalog.health"})
+    def test_an_app_may_have_none(self):
+        known_migrations.cache_clear()
+        self.addCleanup(known_migrations.cache_clear)
+        assert not {"catalog", "auth"} & {app for app, _ in known_migrations()}
+        assert known_migrations()
 
 
 class LiveTests(SimpleTestCase):  # a SimpleTestCase may not touch the database
