@@ -64,7 +64,7 @@ def small_disk(site: Site) -> Iterator[None]:
         f"set -e; cp -p {FACTS} {FACTS}.kept; echo {few} > {FACTS}; {unit} stop {before}; "
         f"mkdir -p {SMALL}; "
         f"mount -t tmpfs -o size={used + FREE_MB}m,mode=755 tmpfs {SMALL}; "
-        f"cp -a {ROOT}/. {SMALL}/; chown deploy:deploy {SMALL}; "
+        f"cp -a {ROOT}/. {SMALL}/; "
         f"mount --bind {SMALL} {ROOT}; {unit} start {before}"
     )
     try:
