@@ -67,6 +67,10 @@ class Ahead:
             note(text)
         return artifact
 
+    def remember(self) -> None:
+        """What was built is what the next build is held against."""
+        self._artifact.result().remember()
+
     def _know(self, droplet: Platform) -> None:
         if droplet == self._droplet:
             return

@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deploy.collection import Collection
 from deploy.errors import Refused
@@ -23,22 +24,21 @@ from deploy.packing import object_name, pack
 from deploy.revision import Revision
 from deploy.target import Platform
 
-if TYPE_CHECKING:
-    from importlib.metadata import PackagePath
-
 # Object names of the packages, beside them: thousands of files need not be read at each build.
 TREE = ".tree.json"
 # Folders of the cache: packages by their lock, listings of a project's files by their name.
 PACKAGES, FILES = "packages", "files"
 OTHER_TREES = ("assets", "judge", "sbom", "venv")
 # Reads migrations on the droplet, where the database is; it is no part of the project.
-JUDGE = ("django-migration-linter", "appdirs", "toml")
+JUDGE = ("django_migration_linter", "appdirs", "toml")
 # Device, inode, time of change, size and mode.
 Stamp = tuple[int, int, int, int, int]
 # A file's path in a folder, and what the folder says of it.
 Entry = tuple[str, os.DirEntry[str]]
 # Object name -> the path of a file with that content.
 Places = Mapping[str, str]
+# A folder, and its files by path and object name.
+Origin = tuple[Path, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -58,41 +58,49 @@ class Packages:
             "lock": self.lock,
             "venv_of": beside,
             "venv": differs,
-            "sizes": _sizes(named, places((self.folder, tree))),
+            "sizes": _sizes(places(named, (self.folder, tree))),
         }
         return zlib.compress(json.dumps(told).encode())
 
     def pack(self, names: Iterable[str]) -> Iterator[bytes]:
         """A gzipped tar of the named objects, in pieces."""
-        found = places((self.folder, _packages_tree(self.folder)))
-        return pack((name, Path(found[name])) for name in names)
+        return _pack(names, (self.folder, _packages_tree(self.folder)))
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A built revision: trees of object names, and where each object's bytes are.
+    """A built revision: trees of object names, and the folders with the objects' bytes.
 
     ``digest`` is of what would run, not of who built it: equal digests are equal releases.
-    ``cache`` keeps what earlier builds were made of.
+    ``project`` are the project's own files, and ``named`` their name. ``cache`` keeps what earlier
+    builds were made of.
     """
 
     revision: Revision
     source: Path
     digest: str
     manifest: Mapping[str, Any]
-    blobs: Places
+    project: Mapping[str, str]
+    named: str
+    origins: tuple[Origin, ...]
     warnings: tuple[str, ...]
     cache: Path
 
     @property
+    def objects(self) -> set[str]:
+        """The names of all objects."""
+        return {name for _, tree in self.origins for name in tree.values()}
+
+    @property
     def size(self) -> int:
         """Bytes of all objects together."""
-        return sum(_sizes(self.blobs, self.blobs).values())
+        return sum(_sizes(places(self.objects, *self.origins)).values())
 
     @property
     def packages(self) -> dict[str, str]:
         """The locked packages: versions by name."""
-        listed = Path(self.blobs[self.manifest["sbom"][SBOM]])
+        name = self.manifest["sbom"][SBOM]
+        listed = Path(places({name}, *self.origins)[name])
         return packages_of(json.loads(listed.read_text()))
 
     def compressed_manifest(self, facts: Mapping[str, Any]) -> bytes:
@@ -102,7 +110,7 @@ class Artifact:
             facts: its own; packages of the locks that it has, and the files and the listing of
                 static files that its live release has, are left out.
         """
-        told = {**self.manifest, "listing": listing_name(self.manifest["assets"])}
+        told = dict(self.manifest)
         if told["lock"] in facts["locks"]:
             told["venv"] = {}
         else:
@@ -115,13 +123,12 @@ class Artifact:
             told |= {tree: {} for tree in project_files.TREES}
         trees = (told[tree] for tree in (*project_files.TREES, "differs", *OTHER_TREES))
         named = {name for tree in trees for name in tree.values() if name}
-        told["sizes"] = _sizes(named, self.blobs)
+        told["sizes"] = _sizes(places(named, *self.origins))
         return zlib.compress(json.dumps(told).encode())
 
     def remember(self) -> None:
-        """Keep the list of its files: of the next artifact only what differs is told."""
-        project = project_files.joined(self.manifest)
-        kept(self.cache / FILES / listing_name(project), partial(_list, project))
+        """Keep the list of its files, as it went live: of the next only what differs is told."""
+        kept(self.cache / FILES / self.named, partial(_list, self.project))
 
     def _files_beside(self, live: str) -> tuple[str, dict[str, str | None]]:
         """The name of the live release's files, or "" if they are not known, and what differs."""
@@ -129,23 +136,34 @@ class Artifact:
         if not live or not known.exists():
             return "", {}
         base: dict[str, str] = json.loads(known.read_text())
-        return live, project_files.differing(project_files.joined(self.manifest), base)
+        return live, project_files.differing(self.project, base)
 
     def pack(self, names: Iterable[str]) -> Iterator[bytes]:
         """A gzipped tar of the named objects, in pieces."""
-        return pack((name, Path(self.blobs[name])) for name in names)
+        return _pack(names, *self.origins)
 
 
-def places(*trees: tuple[Path, Mapping[str, str]]) -> dict[str, str]:
-    """Where the objects are that these folders' files, by path and name, are made of."""
+def places(names: Container[str], *origins: Origin) -> dict[str, str]:
+    """Where files are that these objects are made of."""
     # Once for each folder: pathlib makes a text of a path anew each time.
-    told = ((str(folder), tree) for folder, tree in trees)
-    return {name: f"{folder}/{path}" for folder, tree in told for path, name in tree.items()}
+    told = ((str(folder), tree) for folder, tree in origins)
+    return {
+        name: f"{folder}/{path}"
+        for folder, tree in told
+        for path, name in tree.items()
+        if name in names
+    }
 
 
-def _sizes(names: Iterable[str], found: Places) -> dict[str, int]:
+def _pack(names: Iterable[str], *origins: Origin) -> Iterator[bytes]:
+    wanted = [*names]
+    found = places({*wanted}, *origins)
+    return pack((name, Path(found[name])) for name in wanted)
+
+
+def _sizes(found: Places) -> dict[str, int]:
     """Bytes of objects, by their names."""
-    return {name: Path(found[name]).stat().st_size for name in names}
+    return {name: Path(place).stat().st_size for name, place in found.items()}
 
 
 def _beside(
@@ -188,25 +206,19 @@ def assemble(
     for path, name in collection.manifest.items():
         place = Path(facts["static_root"]).resolve().relative_to(source.resolve())
         whole[str(place / path)] = name
-    trees = {
-        "app": whole,
-        "static": collection.static,
-        "assets": collection.assets,
-        "venv": _packages_tree(packages),
-    }
-    sbom = tree_of(listed)
-    found = ((str(path), Path(path.locate())) for path in _judge_files())
-    judge = {path: (object_name(place), place) for path, place in found}
-    blobs = {
-        **places((source, app), (packages, trees["venv"]), (listed, sbom), *collection.trees),
-        **{name: str(place) for name, place in judge.values()},
-    }
-    # Without the twins: every zlib squeezes the same file in its own way.
-    digest = digest_of([json.dumps(trees, sort_keys=True), lock, droplet.python])
+    trees = {"app": whole, "static": collection.static}
+    project = project_files.joined(trees)
+    named = listing_name(project)
+    # Without the twins: every zlib squeezes the same file in its own way. What packages there are,
+    # the lock says.
+    digest = digest_of([named, collection.named, lock, droplet.python])
+    venv, sbom, judge = _packages_tree(packages), tree_of(listed), [*_judge()]
     manifest = {
         **trees,
         "assets": {**collection.assets, **collection.twins},
-        "judge": {path: name for path, (name, _) in judge.items()},
+        "listing": collection.listing,
+        "venv": venv,
+        "judge": {path: name for _, tree in judge for path, name in tree.items()},
         "sbom": sbom,
         "revision": revision.commit,
         "subject": revision.subject,
@@ -218,20 +230,29 @@ def assemble(
         "static_url": facts["static_url"],
         "processes": facts["processes"],
     }
-    return Artifact(revision, source, digest, manifest, blobs, (), cache)
+    origins = ((source, app), (packages, venv), (listed, sbom), *collection.trees, *judge)
+    return Artifact(revision, source, digest, manifest, project, named, origins, (), cache)
 
 
 def _list(tree: Mapping[str, str], folder: Path) -> None:
     (folder / TREE).write_text(json.dumps(tree))
 
 
-def _judge_files() -> list[PackagePath]:
+def _judge() -> Iterator[Origin]:
     """django-migration-linter and what it needs beside Django, as they are installed here."""
-    # Here, because it is slow to import.
-    from importlib import metadata
-
-    files = (file for name in JUDGE for file in metadata.distribution(name).files or ())
-    return [file for file in files if file.suffix == ".py"]
+    for name in JUDGE:
+        found = find_spec(name)
+        if found is None or found.origin is None:
+            raise Refused(
+                f"The package {name} is not installed here. Run: pip install -r requirements.txt"
+            )
+        module = Path(found.origin)
+        folder = module.parent
+        if found.submodule_search_locations:
+            files, folder = sorted(folder.rglob("*.py")), folder.parent
+        else:
+            files = [module]
+        yield folder, {str(path.relative_to(folder)): object_name(path) for path in files}
 
 
 def _packages_tree(packages: Path) -> dict[str, str]:

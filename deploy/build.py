@@ -70,15 +70,15 @@ def build(
         raise Refused(problem)
     requirements = locked(root, source, target, droplet, note)
     lock = lock_of(requirements, droplet)
-    foreseen: Future[tuple[Question, Answer | None]] = Future()
+    questioned: Future[Question] = Future()
 
     def asked() -> Answer:
         try:
             python = virtual_environment(cache, requirements, note)
             question = Question(root, export, python, target, revision)
-            foreseen.set_result((question, question.foreseen()))
+            questioned.set_result(question)
         except BaseException as error:
-            foreseen.set_exception(error)
+            questioned.set_exception(error)
             raise
         return question.answer()
 
@@ -97,7 +97,8 @@ def build(
                 collected, facts, lock, droplet,
             )  # fmt: skip
 
-        question, guess = foreseen.result()
+        question = questioned.result()
+        guess = question.foreseen()
         made = of(guess) if guess else None
         if made:
             expected(made)
@@ -105,7 +106,6 @@ def build(
     warnings = _judge(answer.facts, source, target)
     question.remember()
     artifact = made if made and answer == guess else of(answer)
-    artifact.remember()
     return replace(artifact, warnings=warnings)
 
 

@@ -7,8 +7,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from deploy.host.assets import name as listing_name
 from deploy.host.objects import below
 from deploy.packing import object_name
 
@@ -23,7 +25,7 @@ class Collection:
     """Path -> object name of hashed files (``assets``), of their ``twins``, and of the others.
 
     The storage's ``manifest`` is one path, or none. The twins lie in TWINS of the ``folder``, all
-    others in FILES.
+    others in FILES. ``named`` names the assets, ``listing`` assets and twins.
     """
 
     folder: Path
@@ -31,6 +33,8 @@ class Collection:
     assets: Mapping[str, str]
     twins: Mapping[str, str]
     manifest: Mapping[str, str]
+    named: str
+    listing: str
 
     @property
     def trees(self) -> tuple[tuple[Path, Mapping[str, str]], ...]:
@@ -66,11 +70,13 @@ def write(folder: Path, hashed: Iterable[str], manifest: str | None, squeezed: P
             os.link(made, twin)
             twins[f"{name}.gz"] = object_name(twin)
     told = {"static": static, "assets": assets, "twins": twins, "manifest": named}
-    (folder / NAMES).write_text(json.dumps(told))
+    of_them = {"named": listing_name(assets), "listing": listing_name({**assets, **twins})}
+    (folder / NAMES).write_text(json.dumps({**told, **of_them}))
 
 
+@lru_cache(maxsize=2)
 def read(folder: Path) -> Collection:
-    """What :func:`write` wrote."""
+    """What :func:`write` wrote; what a build expects is mostly what it reads again."""
     return Collection(folder, **json.loads((folder / NAMES).read_text()))
 
 

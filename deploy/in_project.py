@@ -21,11 +21,11 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.files.storage import FileSystemStorage
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db.migrations.loader import MigrationLoader
 
 # What is kept of a collection beside its files (deploy/collection.py) is of this kind.
-KEPT_AS = 2
+KEPT_AS = 3
 # A relative one is meant from the project's folder, where it is run here as on the droplet.
 static_root = os.path.abspath(settings.STATIC_ROOT) if settings.STATIC_ROOT else ""  # noqa: PTH100
 hashed, manifest, collection = [], None, ""
@@ -72,7 +72,8 @@ def made_of(storage: Any) -> str:
     hasher = hashlib.sha256(repr(facts).encode())
     content_of = known_contents()
     for finder in finders:
-        for name, place in finder.list(ignored):
+        # What is ignored as well: to leave it out takes longer than to name it.
+        for name, place in finder.list([]):
             # To join safely what a storage has listed itself takes longer than all the rest.
             plain = type(place) is FileSystemStorage
             content = content_of(f"{place.location}/{name}" if plain else place.path(name))
@@ -106,16 +107,22 @@ if static_root and apps.is_installed("django.contrib.staticfiles"):
             manifest = None
 pathlib.Path(os.environ["SLIPWAY_STATIC"]).mkdir(exist_ok=True)
 
-changes = io.StringIO()
+changes, missing = io.StringIO(), []
+conflicts: dict[str, set[str]] = {}
 try:
     call_command("makemigrations", check_changes=True, dry_run=True, stdout=changes)
-    missing = []
 except SystemExit:
     missing = [line.strip() for line in changes.getvalue().splitlines() if line.startswith(" ")]
+except CommandError:
+    conflicts = MigrationLoader(None, ignore_no_migrations=True).detect_conflicts()
+    if not conflicts:
+        raise
 
 # module.attribute, as Gunicorn writes it
 application = (getattr(settings, "WSGI_APPLICATION", None) or "").rpartition(".")
-loader = MigrationLoader(None, ignore_no_migrations=True)
+# Their graph is not wanted again, which takes as long as all of them.
+loader = MigrationLoader(None, load=False)
+loader.load_disk()
 # As `manage.py check --deploy` does: what the settings acknowledge is not told.
 found = [m for m in checks.run_checks(include_deployment_checks=True) if not m.is_silenced()]
 print(
@@ -130,10 +137,7 @@ print(
             "manifest": manifest,
             "collection": collection,
             "changes": missing,
-            "conflicts": [
-                f"{app}: {', '.join(sorted(names))}"
-                for app, names in loader.detect_conflicts().items()
-            ],
+            "conflicts": [f"{app}: {', '.join(sorted(names))}" for app, names in conflicts.items()],
             "migrations": sorted(f"{app}.{name}" for app, name in loader.disk_migrations),
             "errors": [f"{m.id}: {m.msg}" for m in found if m.level >= checks.ERROR],
             "warnings": [f"{m.id}: {m.msg}" for m in found if m.level == checks.WARNING],

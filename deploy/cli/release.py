@@ -30,14 +30,15 @@ def build(console: Console, env: str = ENVIRONMENT, revision: str = "", json: bo
     from deploy import stages
 
     artifact = stages.build_only(request, console)
+    files = len(artifact.objects)
     facts = {
         "artifact": artifact.digest,
         "revision": artifact.revision.commit,
         "bytes": artifact.size,
-        "files": len(artifact.blobs),
+        "files": files,
     }
     told = f"{artifact.digest[:12]} of {artifact.revision.short}: {size(artifact.size)} in "
-    console.result(f"{told}{len(artifact.blobs)} files", facts)
+    console.result(f"{told}{files} files", facts)
 
 
 @task()

@@ -27,9 +27,14 @@ def made_of(folder: Path) -> Tree:
     Raises:
         OSError, ValueError, LookupError: it does not say.
     """
+    return _made_of(*written(folder))
+
+
+def written(folder: Path) -> tuple[Path, int, int, int]:
+    """What tells what a release or a venv says from what it said before."""
     manifest = folder / MANIFEST
     found = manifest.stat()
-    return _made_of(manifest, found.st_ino, found.st_mtime_ns, found.st_size)
+    return manifest, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 @lru_cache(maxsize=4)

@@ -64,8 +64,7 @@ def brought(
             reserved.config()
         pushing.remove_unsealed(ctx)
         raise
-    listed = assets.told(ctx.layout, manifest, manifest["assets"])
-    return make(ctx, {**manifest, "assets": listed}, built_by, reserved), True
+    return make(ctx, manifest, built_by, reserved), True
 
 
 def packages(ctx: Context, wire: Wire, size: int) -> None:
@@ -191,5 +190,13 @@ def read_manifest(layout: Layout, wire: Wire, size: int) -> dict[str, Any]:
         Refused: it differs from what is not there any more.
     """
     manifest = json.loads(zlib.decompress(wire.exactly(size)))
-    files = project_files.told(layout, manifest)
-    return {**manifest, **files, "venv": pushing.packages_told(layout, manifest)}
+    sent = manifest["assets"]
+    listed = assets.told(layout, manifest, sent)
+    return {
+        **manifest,
+        **project_files.told(layout, manifest),
+        "assets": listed,
+        # One that was sent is written here, and gets its name then.
+        "listing": manifest["listing"] if listed and not sent else "",
+        "venv": pushing.packages_told(layout, manifest),
+    }

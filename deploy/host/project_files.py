@@ -6,6 +6,8 @@ Ten thousand names weigh a megabyte, and a deploy changes few of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from deploy.host import assets
@@ -30,7 +32,7 @@ def name(layout: Layout) -> str:
     """
     current = current_id(layout)
     try:
-        return assets.name(of_release(layout, current)) if current else ""
+        return _named(*assets.written(layout.release(current)))[0] if current else ""
     except (OSError, ValueError, KeyError):
         return ""
 
@@ -50,10 +52,10 @@ def told(layout: Layout, manifest: Mapping[str, Any]) -> dict[str, dict[str, str
     if not manifest.get("differs_from"):
         return {tree: manifest[tree] for tree in TREES}
     current = current_id(layout)
-    base = of_release(layout, current) if current else {}
-    if assets.name(base) != manifest["differs_from"]:
+    named, base = _named(*assets.written(layout.release(current))) if current else ("", {})
+    if named != manifest["differs_from"]:
         raise Refused("Another release went live meanwhile. Run the command again")
-    whole = {path: name for path, name in (base | manifest["differs"]).items() if name}
+    whole = {path: name for path, name in {**base, **manifest["differs"]}.items() if name}
     return {
         tree: {
             path.removeprefix(f"{tree}/"): name
@@ -66,7 +68,18 @@ def told(layout: Layout, manifest: Mapping[str, Any]) -> dict[str, dict[str, str
 
 def of_release(layout: Layout, release: str) -> dict[str, str]:
     """Its files as they were pushed: bytecode was made here."""
-    files = assets.made_of(layout.release(release))
+    return _of(layout.release(release))
+
+
+@lru_cache(maxsize=1)
+def _named(manifest: Path, *_: int) -> tuple[str, Tree]:
+    """The files of a release, which a push wants to know twice, and what names them."""
+    files = _of(manifest.parent)
+    return assets.name(files), files
+
+
+def _of(folder: Path) -> dict[str, str]:
+    files = assets.made_of(folder)
     inside = tuple(f"{tree}/" for tree in TREES)
     return {
         path: name

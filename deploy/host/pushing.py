@@ -105,7 +105,8 @@ def lay_out(
     """Lay out a release from objects that are all in the store.
 
     Args:
-        manifest: what the controller built (deploy/artifact.py writes it).
+        manifest: what the controller built (deploy/artifact.py writes it); ``listing`` names that
+            of its ``assets``, where it is in the store already.
         reserved: as of :func:`reserve`.
 
     Returns:
@@ -249,8 +250,9 @@ def _lay_out(ctx: Context, folder: Path, manifest: Mapping[str, Any], venv: Path
     trees = ("app", "static", "judge")
     known = {f"{tree}/{path}": name for tree in trees for path, name in manifest[tree].items()}
     known |= manifest["sbom"]
-    known[assets.LISTING] = objects.put(store, assets.text(manifest["assets"]))
-    objects.link_tree(store, {assets.LISTING: known[assets.LISTING]}, folder)
+    listing = manifest.get("listing") or objects.put(store, assets.text(manifest["assets"]))
+    known[assets.LISTING] = listing
+    objects.link_tree(store, {assets.LISTING: listing}, folder)
     _write_manifest(folder, known)
 
 

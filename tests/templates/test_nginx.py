@@ -255,15 +255,11 @@ def test_no_location_drops_the_headers() -> None:
 
 
 def test_a_file_is_logged_when_something_is_wrong_with_it() -> None:
-    tree = parse(render("nginx", "site.conf.j2", __nginx_said=NEW))
-    logged = tree.block("map", "$status", "$locallibrary_static_logged").directives
-    assert logged == [("200", "0"), ("206", "0"), ("304", "0"), ("default", "1")]
     _, https = site()
-    told = "if=$locallibrary_static_logged"
-    assert https.block("location", "^~", "/static/").values("access_log")[0][-1] == told
-    assert [block for block in https.blocks if block.values("access_log")] == [
-        https.block("location", "^~", "/static/")
-    ]
+    files = https.block("location", "^~", "/static/")
+    assert [block for block in https.blocks if block.values("access_log")] == [files]
+    assert files.values("access_log") == [("off",)]
+    assert files.values("error_page") == [("403", "404", "=", "@static_of_current")]
 
 
 def test_what_the_app_sends_itself_is_not_sent_twice() -> None:

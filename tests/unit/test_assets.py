@@ -1,15 +1,31 @@
 """The listing of hashed static files, which releases share."""
 
 import json
+import os
 import shutil
+import zlib
+from typing import Any
 
-from deploy.host import assets, objects, pushing, retiring
+from deploy.host import assets, objects, operations, pushing, retiring
 from deploy.host.context import Context
+from deploy.host.wire import Wire
 from tests.unit.test_pushing import assembled, ctx, manifest, stored
 
 __all__ = ["ctx"]
 
 STYLE = {"css/site.1a2b.css": "a {}\n"}
+
+
+def read(told: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """A manifest as the droplet reads it of the wire."""
+    compressed = zlib.compress(json.dumps(told).encode())
+    reading, writing = os.pipe()
+    os.write(writing, compressed)
+    os.close(writing)
+    try:
+        return operations.read_manifest(ctx.layout, Wire(reading), len(compressed))
+    finally:
+        os.close(reading)
 
 
 def live(ctx: Context, release: str) -> None:
@@ -51,8 +67,22 @@ def test_a_static_file_that_is_damaged_is_asked_for_with_the_listing_that_is_kno
     path = objects.object_path(ctx.layout.objects, name)
     path.chmod(0o644)
     path.write_text("evil")
-    known = assets.told(ctx.layout, {"listing": assets.whole(ctx.layout)}, {})
-    assert objects.absent(ctx.layout.objects, known.values()) == [name]
+    arrived = read({**told, "assets": {}, "listing": assets.whole(ctx.layout)}, ctx)
+    wanted = operations.object_names(arrived)
+    assert objects.absent(ctx.layout.objects, wanted) == [name]
+
+
+def test_a_listing_is_known_by_its_name_and_one_that_is_sent_gets_its_own(ctx: Context) -> None:
+    told = manifest(ctx)
+    first = assembled(ctx, told, "ada@desk")
+    live(ctx, first.id)
+    name = assets.whole(ctx.layout)
+    known = assembled(ctx, read({**told, "assets": {}, "listing": name}, ctx), "ada@desk")
+    sent = {**told, "assets": stored(ctx, {"css/other.5e6f.css": "b {}\n"}), "listing": name}
+    other = assembled(ctx, read(sent, ctx), "ada@desk")
+    listings = [ctx.layout.release(r.id) / assets.LISTING for r in (first, known, other)]
+    assert listings[0].samefile(listings[1])
+    assert json.loads(listings[2].read_text()) == sent["assets"]
 
 
 def test_damage_to_the_listing_makes_it_unknown(ctx: Context) -> None:

@@ -226,15 +226,15 @@ def test_what_is_packed_is_what_the_droplet_takes(tmp_path: Path) -> None:
     files = trees.listed_in(source)
     (source / "written.log").write_text("by the project itself, when it was asked")
     tree = trees.tree_of(source, files)
-    blobs = trees.places((source, tree))
+    names = {*tree.values()}
     assert sorted(tree) == ["a/text.py", "link.py", "manage.py", "same.py"]
     assert tree["a/text.py"] == tree["same.py"] == tree["link.py"]
-    assert [name for name in blobs if name.endswith("x")] == [tree["manage.py"]]
+    assert [name for name in names if name.endswith("x")] == [tree["manage.py"]]
     revision = Revision(Path(), "0" * 40, "1" * 40, "app", "Ada", "First")
-    artifact = Artifact(revision, source, "d", {}, blobs, (), tmp_path)
+    artifact = Artifact(revision, source, "d", {}, tree, "", ((source, tree),), (), tmp_path)
     store = tmp_path / "store"
     store.mkdir()
-    objects.receive(store, io.BytesIO(b"".join(artifact.pack(blobs))), blobs)
+    objects.receive(store, io.BytesIO(b"".join(artifact.pack(names))), names)
     objects.link_tree(store, tree, tmp_path / "laid out")
     assert objects.differing(tree, tmp_path / "laid out") == []
 
@@ -302,4 +302,4 @@ def test_the_digest_is_of_what_runs_and_not_of_how_it_was_squeezed(
     assert first.digest == second.digest
     twins = [artifact.manifest["assets"]["big.123.css.gz"] for artifact in (first, second)]
     assert twins[0] != twins[1]
-    assert set(twins) <= {*first.blobs, *second.blobs}
+    assert set(twins) <= first.objects | second.objects

@@ -47,6 +47,19 @@ def test_what_the_settings_acknowledge_is_not_told(source: Path) -> None:
     assert [text.partition(":")[0] for text in warnings(source)] == ["security.W004"]
 
 
+def test_migrations_that_conflict_are_told_with_what_mends_them(source: Path) -> None:
+    """Django's own command ends with an error of its own there."""
+    (source / "catalog/migrations/0002_other.py").write_text(
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n"
+        "    dependencies = [('catalog', '0001_initial')]\n    operations = []\n"
+    )
+    facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
+    assert facts["conflicts"] == ["catalog: 0002_other, 0003_long_lists"]
+    assert "catalog.0002_other" in facts["migrations"]
+    (problem,) = judging.problems(facts, source, ())
+    assert "makemigrations --merge" in problem.text
+
+
 def test_what_was_imported_is_compiled_for_the_next_time(source: Path) -> None:
     """The packages are installed without bytecode."""
     compiled = Path(cache_from_source(str(source / "catalog/models.py")))

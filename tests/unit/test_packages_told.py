@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.artifact import PACKAGES, TREE, Artifact
-from deploy.host import objects, pushing
+from deploy.host import assets, objects, project_files, pushing
 from deploy.host.context import Context
 from deploy.revision import Revision
 from tests.unit.test_pushing import assembled, ctx, manifest, stored
@@ -27,10 +27,13 @@ def artifact(kept: Path, told: dict[str, Any]) -> Artifact:
         name for tree in ("app", "static", "judge", "sbom", "venv") for name in told[tree].values()
     }
     keep(kept, told["lock"], told["venv"])
-    content = kept / "content"
-    content.write_bytes(b"0123456789")
-    blobs = dict.fromkeys({*names, *told["assets"].values()}, str(content))
-    return Artifact(REVISION, kept, "d", told, blobs, (), kept)
+    content = {name: name for name in {*names, *told["assets"].values()}}
+    for name in content:
+        (kept / name).write_bytes(b"0123456789")
+    whole = {**told, "listing": assets.name(told["assets"])}
+    project = project_files.joined(told)
+    origins = ((kept, content),)
+    return Artifact(REVISION, kept, "d", whole, project, "", origins, (), kept)
 
 
 def keep(kept: Path, lock: str, tree: dict[str, str]) -> None:
