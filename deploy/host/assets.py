@@ -53,11 +53,18 @@ def name(assets: Tree) -> str:
     return hashlib.sha256(text(assets)).hexdigest()
 
 
-def of_release(folder: Path) -> dict[str, str]:
+@lru_cache(maxsize=2)
+def _parsed(listing: bytes) -> Tree:
+    """A deploy wants the same one of several releases, and of the store."""
+    files: Tree = json.loads(listing)
+    return files
+
+
+def of_release(folder: Path) -> Tree:
     """Path -> digest of the hashed static files of the release in that folder."""
     listing = folder / LISTING
     if listing.exists():
-        return dict(json.loads(listing.read_text()))
+        return _parsed(listing.read_bytes())
     # Releases of before.
     return dict(json.loads((folder / MANIFEST).read_text())["assets"])
 
@@ -98,4 +105,4 @@ def told(layout: Layout, manifest: Mapping[str, object], sent: Tree) -> Tree:
     named = str(manifest.get("listing", ""))
     if sent or named in ("", name({})):
         return sent
-    return dict(json.loads(objects.object_path(layout.objects, named).read_text()))
+    return _parsed(objects.object_path(layout.objects, named).read_bytes())

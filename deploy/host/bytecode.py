@@ -16,6 +16,8 @@ from pathlib import Path
 from deploy.host import objects
 from deploy.host.objects import Tree
 
+# Where Python looks for it.
+CACHE = "__pycache__"
 # Fewer are compiled sooner than processes for them are started.
 FEW = 30
 
@@ -37,21 +39,26 @@ def complete(store: Path, tree: Tree, folder: Path) -> None:
     kept = store / f"{sys.implementation.cache_tag}-{MAGIC_NUMBER.hex()}"
     kept.mkdir(exist_ok=True)
     missing: list[tuple[Path, Path, str]] = []
+    made: set[str] = set()
+    # Five hundred times in a large project: no place for Path.
+    base, ending = str(folder), f".{sys.implementation.cache_tag}.pyc"
     for path, name in tree.items():
         if path.endswith(".py"):
             known = kept / f"{name[:64]}.pyc"
-            target = Path(cache_from_source(str(folder / path)))
             if objects.as_settled(known, name):
-                target.parent.mkdir(exist_ok=True)
-                objects.link(known, target)
+                inside, _, module = f"{base}/{path}".rpartition("/")
+                if inside not in made:
+                    Path(inside, CACHE).mkdir(exist_ok=True)
+                    made.add(inside)
+                objects.link(known, f"{inside}/{CACHE}/{module.removesuffix('.py')}{ending}")
             else:
                 missing.append((folder / path, known, name))
     _compile_all([str(source) for source, _, _ in missing])
     for source, known, name in missing:
-        made = Path(cache_from_source(str(source)))
-        if made.exists():
+        compiled = Path(cache_from_source(str(source)))
+        if compiled.exists():
             known.unlink(missing_ok=True)
-            objects.link(made, known)
+            objects.link(compiled, known)
             objects.settle(known, name)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from deploy.host.layout import RELEASE_ID, Layout
@@ -54,9 +55,15 @@ def read(layout: Layout, release_id: str) -> Release | None:
     if not RELEASE_ID.fullmatch(release_id):
         return None
     try:
-        return parse(json.loads((layout.release(release_id) / "release.json").read_text()))
+        return _parsed((layout.release(release_id) / "release.json").read_bytes())
     except FileNotFoundError:
         return None
+
+
+@lru_cache(maxsize=128)
+def _parsed(told: bytes) -> Release:
+    """A deploy reads each of fifty several times, and each names its migrations."""
+    return parse(json.loads(told))
 
 
 def read_all(layout: Layout) -> tuple[Release, ...]:

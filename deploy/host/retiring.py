@@ -202,7 +202,7 @@ def _made_of(folder: Path) -> Tree:
     return {}
 
 
-def _published(folder: Path) -> dict[str, str]:
+def _published(folder: Path) -> Tree:
     """The hashed static files of a release in that folder, if it still tells them."""
     with suppress(OSError, ValueError, LookupError):
         return assets.of_release(folder)

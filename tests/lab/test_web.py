@@ -84,6 +84,15 @@ def test_a_request_has_one_id_in_both_logs(site: Site) -> None:
     assert f"WARNING django.request {request_id}: Not Found: {path}" in logged
 
 
+def test_a_file_that_is_missing_is_logged_and_one_that_is_there_is_not(site: Site) -> None:
+    (there,) = re.findall(r'href="(/static/[^"]+\.css)"', site.get().body)[:1]
+    missing = "/static/nobody-made-this.css"
+    assert (site.get(there).status, site.get(missing).status) == (200, 404)
+    log = site.ask("cat /var/log/nginx/access.log")
+    assert f"GET {missing} " in log
+    assert f"GET {there} " not in log
+
+
 def test_guessing_passwords_is_slowed_down(site: Site, stranger: str) -> None:
     to = ("--interface", stranger, "--connect-to", f"::{site.address}:")
     write = ("-o", "/dev/null", "-w", "%{http_code} %header{retry-after}\n")
