@@ -212,7 +212,7 @@ def assemble(
     # Without the twins: every zlib squeezes the same file in its own way. What packages there are,
     # the lock says.
     digest = digest_of([named, collection.named, lock, droplet.python])
-    venv, sbom, judge = _packages_tree(packages), tree_of(listed), [*_judge()]
+    venv, sbom, judge = _packages_tree(packages), tree_of(listed), [*_judge_files()]
     manifest = {
         **trees,
         "assets": {**collection.assets, **collection.twins},
@@ -238,7 +238,7 @@ def _list(tree: Mapping[str, str], folder: Path) -> None:
     (folder / TREE).write_text(json.dumps(tree))
 
 
-def _judge() -> Iterator[Origin]:
+def _judge_files() -> Iterator[Origin]:
     """django-migration-linter and what it needs beside Django, as they are installed here."""
     for name in JUDGE:
         found = find_spec(name)

@@ -110,9 +110,14 @@ pathlib.Path(os.environ["SLIPWAY_STATIC"]).mkdir(exist_ok=True)
 changes, missing = io.StringIO(), []
 conflicts: dict[str, set[str]] = {}
 try:
-    call_command("makemigrations", check_changes=True, dry_run=True, stdout=changes)
+    # Nobody is there who could be asked whether a field was renamed.
+    told = {"interactive": False, "stdout": changes}
+    call_command("makemigrations", check_changes=True, dry_run=True, **told)
 except SystemExit:
-    missing = [line.strip() for line in changes.getvalue().splitlines() if line.startswith(" ")]
+    said = changes.getvalue().splitlines()
+    # A field that needs a default is told in a sentence, before anything else is.
+    missing = [line.strip() for line in said if line.startswith(" ")]
+    missing = missing or said or ["Django does not say which"]
 except CommandError:
     conflicts = MigrationLoader(None, ignore_no_migrations=True).detect_conflicts()
     if not conflicts:

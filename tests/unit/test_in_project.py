@@ -47,6 +47,35 @@ def test_what_the_settings_acknowledge_is_not_told(source: Path) -> None:
     assert [text.partition(":")[0] for text in warnings(source)] == ["security.W004"]
 
 
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [
+        (
+            "    imprint = ",
+            "    printed = ",
+            "Field 'printed' on model 'bookinstance' not migrated",
+        ),
+        (
+            "    summary = ",
+            "    pages = models.IntegerField()\n    summary = ",
+            "Field 'pages' on model 'book' not migrated: it is impossible to add",
+        ),
+    ],
+    ids=["a field has another name", "a field needs a default"],
+)
+def test_changes_that_django_would_ask_about_are_told(
+    source: Path, was: str, becomes: str, told: str
+) -> None:
+    models = source / "catalog/models.py"
+    text = models.read_text()
+    assert was in text
+    models.write_text(text.replace(was, becomes, 1))
+    # What uses the field is not asked.
+    (source / "catalog/admin.py").write_text("")
+    facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
+    assert any(change.startswith(told) for change in facts["changes"]), facts["changes"]
+
+
 def test_migrations_that_conflict_are_told_with_what_mends_them(source: Path) -> None:
     """Django's own command ends with an error of its own there."""
     (source / "catalog/migrations/0002_other.py").write_text(
