@@ -117,7 +117,7 @@ except SystemExit:
     said = changes.getvalue().splitlines()
     # A field that needs a default is told in a sentence, before anything else is.
     missing = [line.strip() for line in said if line.startswith(" ")]
-    missing = missing or said or ["Django does not say which"]
+    missing = missing or [line.rstrip(".") for line in said] or ["Django does not say which"]
 except CommandError:
     conflicts = MigrationLoader(None, ignore_no_migrations=True).detect_conflicts()
     if not conflicts:

@@ -74,6 +74,7 @@ def test_changes_that_django_would_ask_about_are_told(
     (source / "catalog/admin.py").write_text("")
     facts = asking.ask(Path(sys.executable), source, TARGET, {}, source.parent / "static")
     assert any(change.startswith(told) for change in facts["changes"]), facts["changes"]
+    assert not any(change.endswith(".") for change in facts["changes"])
 
 
 def test_migrations_that_conflict_are_told_with_what_mends_them(source: Path) -> None:
