@@ -35,8 +35,6 @@ JUDGE = ("django_migration_linter", "appdirs", "toml")
 Stamp = tuple[int, int, int, int, int]
 # A file's path in a folder, and what the folder says of it.
 Entry = tuple[str, os.DirEntry[str]]
-# Object name -> the path of a file with that content.
-Places = Mapping[str, str]
 # A folder, and its files by path and object name.
 Origin = tuple[Path, Mapping[str, str]]
 
@@ -144,7 +142,7 @@ class Artifact:
 
 
 def places(names: Container[str], *origins: Origin) -> dict[str, str]:
-    """Where files are that these objects are made of."""
+    """Object name -> the path of a file with that content."""
     # Once for each folder: pathlib makes a text of a path anew each time.
     told = ((str(folder), tree) for folder, tree in origins)
     return {
@@ -161,8 +159,8 @@ def _pack(names: Iterable[str], *origins: Origin) -> Iterator[bytes]:
     return pack((name, Path(found[name])) for name in wanted)
 
 
-def _sizes(found: Places) -> dict[str, int]:
-    """Bytes of objects, by their names."""
+def _sizes(found: Mapping[str, str]) -> dict[str, int]:
+    """Bytes of objects, by their names, of what :func:`places` found."""
     return {name: Path(place).stat().st_size for name, place in found.items()}
 
 
