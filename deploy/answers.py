@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,8 +24,10 @@ from deploy.target import Target
 # A project that was changed in nothing else mostly answers what it did, but for migrations.
 CODE = (".py", ".html", ".txt")
 MIGRATIONS = "migrations"
-# In the folder of an answer.
-FACTS = "facts.json"
+# Folders of files that no model and no migration is made of, unless they are code.
+PAGES = {"templates", "static"}
+# In the folder of an answer; in that of migrations that have all that the models have.
+FACTS, COMPARED = "facts.json", "migrations.json"
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Question:
     def _look(self, draft: Path) -> None:
         files, gzip = draft / collection.FILES, self._cache / "gzip"
         facts = self._ask(files)
+        if not facts["changes"] and not facts["conflicts"]:
+            kept(self._compared, partial(_list, facts["migrations"]))
         # They can be many, and the collection tells them.
         hashed = facts.pop("hashed")
         if facts["collection"]:
@@ -121,7 +125,7 @@ class Question:
     def _ask(self, files: Path) -> Any:
         """The facts. Where the project does not run without secrets, random words stand in."""
         ask = partial(asking.ask, self._python, self._export.folder, self._target)
-        known = self._collections, self._export.listing
+        known = self._collections, self._export.listing, self._compared / COMPARED
         try:
             return ask(self._given, files, *known)
         except Refused as refused:
@@ -138,6 +142,13 @@ class Question:
     def _collections(self) -> Path:
         return self._cache / "collections"
 
+    @cached_property
+    def _compared(self) -> Path:
+        """Named by all that models and migrations are made of: they need comparing once."""
+        files = self._export.files.items()
+        of_them = sorted(f"{path} {name}" for path, name in files if _counts(path))
+        return self._cache / MIGRATIONS / digest_of([*of_them, *self._beside])[:16]
+
 
 def _keep(files: Path, hashed: Sequence[str], manifest: str | None, made: Path, gzip: Path) -> None:
     """Static files that were collected just now."""
@@ -146,8 +157,16 @@ def _keep(files: Path, hashed: Sequence[str], manifest: str | None, made: Path, 
     (made / "told.json").write_text(json.dumps([hashed, manifest]))
 
 
+def _list(migrations: Sequence[str], made: Path) -> None:
+    (made / COMPARED).write_text(json.dumps(migrations))
+
+
 def _never(_: Path) -> None:
     raise Refused("A part of .slipway/cache is gone. Remove that folder, and run it again")
+
+
+def _counts(path: str) -> bool:
+    return path.endswith(".py") or PAGES.isdisjoint(path.split("/"))
 
 
 def _is_code(path: str) -> bool:

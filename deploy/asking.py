@@ -36,6 +36,7 @@ def ask(
     files: Path,
     collections: Path | None = None,
     listing: Path | None = None,
+    compared: Path | None = None,
 ) -> Any:
     """Collect the static files, and return the facts that in_project.py tells.
 
@@ -45,6 +46,7 @@ def ask(
         files: folder for the static files.
         collections: what was collected before; where it can be used, ``files`` stays empty.
         listing: of the source's files (deploy/exports.py), so that they need not be read.
+        compared: names of the migrations; they are not compared with the models if it is there.
 
     Raises:
         Refused: manage.py does not run, with the end of what it said.
@@ -63,6 +65,7 @@ def ask(
         "SLIPWAY_PACKAGES": python.parents[1].name,
         **({"SLIPWAY_COLLECTIONS": str(collections)} if collections else {}),
         **({"SLIPWAY_LISTING": str(listing)} if listing else {}),
+        **({"SLIPWAY_MIGRATIONS": str(compared)} if compared else {}),
     }
     words = ("shell", "--verbosity", "0", "--command")
     done = subprocess.run(

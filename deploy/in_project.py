@@ -6,6 +6,9 @@ touched: what would be read from one is read from an empty one in memory.
 SLIPWAY_COLLECTIONS is a folder of what was collected before, by what it was made of. Thousands of
 files take Django half a minute; where they are what they were, nothing is collected again. Nor are
 they read, where SLIPWAY_LISTING (deploy/exports.py) says what is in them.
+
+SLIPWAY_MIGRATIONS is a file with the names of the migrations, where these were compared with these
+models before (deploy/answers.py). Then none of them is imported.
 """
 
 import hashlib
@@ -107,27 +110,42 @@ if static_root and apps.is_installed("django.contrib.staticfiles"):
             manifest = None
 pathlib.Path(os.environ["SLIPWAY_STATIC"]).mkdir(exist_ok=True)
 
-changes, missing = io.StringIO(), []
+
+def differences() -> tuple[list[str], dict[str, set[str]]]:
+    """What models have without a migration, and migrations that conflict, by their app."""
+    changes = io.StringIO()
+    try:
+        # Nobody is there who could be asked whether a field was renamed.
+        told = {"interactive": False, "stdout": changes}
+        call_command("makemigrations", check_changes=True, dry_run=True, **told)
+    except SystemExit:
+        said = changes.getvalue().splitlines()
+        # A field that needs a default is told in a sentence, before anything else is.
+        missing = [line.strip() for line in said if line.startswith(" ")]
+        missing = missing or [line.rstrip(".") for line in said] or ["Django does not say which"]
+        return missing, {}
+    except CommandError:
+        conflicts = MigrationLoader(None, ignore_no_migrations=True).detect_conflicts()
+        if not conflicts:
+            raise
+        return [], conflicts
+    return [], {}
+
+
+missing: list[str] = []
 conflicts: dict[str, set[str]] = {}
-try:
-    # Nobody is there who could be asked whether a field was renamed.
-    told = {"interactive": False, "stdout": changes}
-    call_command("makemigrations", check_changes=True, dry_run=True, **told)
-except SystemExit:
-    said = changes.getvalue().splitlines()
-    # A field that needs a default is told in a sentence, before anything else is.
-    missing = [line.strip() for line in said if line.startswith(" ")]
-    missing = missing or [line.rstrip(".") for line in said] or ["Django does not say which"]
-except CommandError:
-    conflicts = MigrationLoader(None, ignore_no_migrations=True).detect_conflicts()
-    if not conflicts:
-        raise
+compared = pathlib.Path(os.environ.get("SLIPWAY_MIGRATIONS", ""))
+if compared.is_file():
+    migrations = json.loads(compared.read_text())
+else:
+    missing, conflicts = differences()
+    # Their graph is not wanted again, which takes as long as all of them.
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    migrations = sorted(f"{app}.{name}" for app, name in loader.disk_migrations)
 
 # module.attribute, as Gunicorn writes it
 application = (getattr(settings, "WSGI_APPLICATION", None) or "").rpartition(".")
-# Their graph is not wanted again, which takes as long as all of them.
-loader = MigrationLoader(None, load=False)
-loader.load_disk()
 # As `manage.py check --deploy` does: what the settings acknowledge is not told.
 found = [m for m in checks.run_checks(include_deployment_checks=True) if not m.is_silenced()]
 print(
@@ -143,7 +161,7 @@ print(
             "collection": collection,
             "changes": missing,
             "conflicts": [f"{app}: {', '.join(sorted(names))}" for app, names in conflicts.items()],
-            "migrations": sorted(f"{app}.{name}" for app, name in loader.disk_migrations),
+            "migrations": migrations,
             "errors": [f"{m.id}: {m.msg}" for m in found if m.level >= checks.ERROR],
             "warnings": [f"{m.id}: {m.msg}" for m in found if m.level == checks.WARNING],
         }

@@ -21,6 +21,14 @@ FIRST = {
     "shop/static/shop.css": "a {}",
     "requirements.txt": "django",
 }
+TOLD: dict[str, Any] = {
+    "collection": "",
+    "hashed": [],
+    "manifest": None,
+    "changes": [],
+    "conflicts": [],
+    "migrations": [],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +41,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         files: Path = rest[2]
         files.mkdir()
         (files / "style.css").write_text("a {}")
-        told: dict[str, Any] = {"collection": "", "hashed": [], "manifest": None}
-        return {**told, "static_root": str(source.resolve() / "collected")}
+        return {**TOLD, "static_root": str(source.resolve() / "collected")}
 
     monkeypatch.setattr("deploy.asking.ask", ask)
     return sources
@@ -106,7 +113,7 @@ def test_a_folder_that_is_not_in_the_source_stays_what_it_was(
 ) -> None:
     def ask(*rest: Any) -> dict[str, Any]:
         rest[4].mkdir()
-        return {"collection": "", "hashed": [], "manifest": None, "static_root": root}
+        return {**TOLD, "static_root": root}
 
     monkeypatch.setattr("deploy.asking.ask", ask)
     answered(tmp_path, FIRST)

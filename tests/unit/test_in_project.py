@@ -3,13 +3,17 @@
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from importlib.util import cache_from_source
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy import answers, asking, judging
 from deploy.answers import Question
+from deploy.artifact import tree_of
 from deploy.errors import Refused
 from deploy.exports import Export
 from deploy.kept import kept
@@ -88,6 +92,51 @@ def test_migrations_that_conflict_are_told_with_what_mends_them(source: Path) ->
     assert "catalog.0002_other" in facts["migrations"]
     (problem,) = judging.problems(facts, source, ())
     assert "makemigrations --merge" in problem.text
+
+
+def test_migrations_are_compared_with_the_models_only_where_either_may_have_changed(
+    source: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root, trees = tmp_path_factory.mktemp("root"), count(1)
+    imported = root / "imported"
+    migration = source / "catalog/migrations/0003_long_lists.py"
+    migration.write_text(f"{migration.read_text()}\nopen({str(imported)!r}, 'w').close()\n")
+    (root / "files.json").write_text("{}")
+    models, page = source / "catalog/models.py", source / "catalog/templates/base.html"
+
+    def asked() -> tuple[bool, Mapping[str, Any]]:
+        """Whether migrations were imported, and what is told."""
+        imported.unlink(missing_ok=True)
+        revision = Revision(source, "1" * 40, f"{next(trees):040}", ".", "", "")
+        export = Export(source, tree_of(source), root / "files.json")
+        question = Question(root, export, Path(sys.executable), TARGET, revision)
+        facts = question.answer().facts
+        return imported.exists(), facts
+
+    again, first = asked()
+    assert again
+    assert "catalog.0003_long_lists" in first["migrations"]
+    page.write_text(f"{page.read_text()}\n")
+    assert asked() == (False, first)
+    # Models and migrations may read a file that is no code.
+    catalogue = source / "catalog/data/catalogue.json"
+    catalogue.write_text(f"{catalogue.read_text()}\n")
+    assert asked() == (True, first)
+    was = models.read_text()
+    summary = "    summary = "
+    models.write_text(was.replace(summary, f"    pages = models.TextField()\n{summary}", 1))
+    for _ in range(2):
+        again, facts = asked()
+        assert again
+        assert facts["changes"]
+    models.write_text(was)
+    assert asked() == (False, first)
+    code = source / "catalog/templates/models.py"
+    code.write_text("from django.db import models\n")
+    models.write_text(f"{was}\nfrom catalog.templates import models as other\n")
+    assert asked() == (True, first)
+    code.write_text(f"{code.read_text()}class Other(models.Model):\n    pass\n")
+    assert "Create model Other" in str(asked()[1]["changes"])
 
 
 def test_what_was_imported_is_compiled_for_the_next_time(source: Path) -> None:
