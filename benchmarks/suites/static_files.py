@@ -68,7 +68,7 @@ def servers(ground: Ground) -> Iterator[tuple[Workshop, Mapping[str, Server]]]:
         gunicorn = start(
             *("whitenoise", "", f"PYTHONPATH={PACKAGES}:{HOME}", "DJANGO_ALLOWED_HOSTS=*"),
             *("DJANGO_SETTINGS_MODULE=with_whitenoise", "gunicorn", "locallibrary.wsgi"),
-            *("--preload", "--workers=2", f"--bind=unix:{socket('whitenoise')}"),
+            *("--preload", "--workers=2", "--backlog=4096", f"--bind=unix:{socket('whitenoise')}"),
         )
         yield (
             shop,
