@@ -178,8 +178,12 @@ def locks(layout: Layout) -> list[str]:
 
 
 def packages_told(layout: Layout, manifest: Mapping[str, Any]) -> objects.Tree:
-    """The packages of an artifact: told whole, or as what differs from a venv that is here."""
-    beside = manifest.get("venv_of")
+    """The packages of an artifact: told whole, or as what differs from a venv that is here.
+
+    Nothing is told of those whose lock is here. They are looked at all the same: a damaged one is
+    sent again.
+    """
+    beside = manifest.get("venv_of") or ("" if manifest["venv"] else manifest["lock"])
     if not beside:
         return dict(manifest["venv"])
     inside = f"{_site_packages()}/"

@@ -180,15 +180,15 @@ def test_releases_of_one_lock_file_share_their_packages_and_objects(ctx: Context
 
 def test_packages_that_were_written_to_have_to_be_sent_again(ctx: Context) -> None:
     release = assembled(ctx, manifest(ctx), "ada@desk")
-    venv = pushing.packages_told(ctx.layout, {"venv_of": release.lock, "venv": {}})
+    # The controller tells nothing of packages whose lock is here, and sends what is asked for.
+    assert pushing.locks(ctx.layout) == [release.lock]
+    venv = pushing.packages_told(ctx.layout, {"lock": release.lock, "venv": {}})
     named = operations.object_names({**manifest(ctx), "venv": venv})
     assert objects.absent(ctx.layout.objects, named) == []
     (package,) = ctx.layout.venv(release.lock).rglob("greeting/cli.py")
     whole = package.read_text()
     package.chmod(0o644)
     package.write_text("# damaged")
-    # The controller is told of the packages by their lock, and sends what is asked for.
-    assert pushing.locks(ctx.layout) == [release.lock]
     damaged = hashlib.sha256(whole.encode()).hexdigest()
     assert objects.absent(ctx.layout.objects, named) == [damaged]
     stored(ctx, {"greeting/cli.py": whole})

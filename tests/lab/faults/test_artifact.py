@@ -14,7 +14,7 @@ from tests.lab.site import Site
 pytestmark = pytest.mark.slow
 
 GROUP = "A damaged or hostile artifact"
-BUILD = "deploy/artifact.py"
+PACKS = "deploy/artifact.py"
 # The clone's own engine packs badly; the droplet has to notice.
 BAD_PACK = """
 
@@ -74,7 +74,7 @@ def _spoil(revision, source, target, *rest, **more):
 _whole = build
 build = _spoil
 """
-AHEAD = "deploy/ahead.py"
+BUILD = "deploy/build.py"
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -87,9 +87,9 @@ def test_it_is_refused(site: Site, row: NewRow, damage: str) -> None:
         # Big enough for a pack whose middle is in a file's content.
         site.commit({"app/NOTES.txt": "a line of text\n" * 500}, "More to send")
         if DAMAGE[damage]:
-            changes.append(site, BUILD, BAD_PACK.format(how=DAMAGE[damage]), damage)
+            changes.append(site, PACKS, BAD_PACK.format(how=DAMAGE[damage]), damage)
         else:
-            changes.append(site, AHEAD, BAD_MANIFEST, damage)
+            changes.append(site, BUILD, BAD_MANIFEST, damage)
         done = site.invoke("deploy")
         check_told(done, codes=(2, 3))
         after = look(site)

@@ -95,7 +95,7 @@ NEVER_SWITCHED = [
     Bad("every page is a 500", WSGI, EVERY_PAGE_500, ("500",)),
     Bad("the health page hangs", URLS, HEALTH_HANGS, ("/readyz", "did not answer")),
     Bad("it never gets ready", WSGI, ON_THE_DROPLET + SLEEP.format(90), ("not ready",)),
-    Bad("it crashes after READY, again and again", WSGI, ON_THE_DROPLET + DIES.format(0.1), ()),
+    Bad("it crashes after READY, again and again", WSGI, ON_THE_DROPLET + DIES.format(0.02), ()),
     Bad("a page refers to a hashed file that is not there", BASE, MISSING_ASSET,
         ("gone.0123456789ab.css",)),
 ]  # fmt: skip
