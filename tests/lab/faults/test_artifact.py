@@ -14,8 +14,8 @@ from tests.lab.site import Site
 pytestmark = pytest.mark.slow
 
 GROUP = "A damaged or hostile artifact"
-PACKS = "deploy/artifact.py"
-# The clone's own engine packs badly; the droplet has to notice.
+BUILD = "deploy/artifact.py"
+# The clone's own engine packs and tells badly; the droplet has to notice.
 BAD_PACK = """
 
 def _spoil(self, names):
@@ -64,17 +64,15 @@ DAMAGE = {
 }
 BAD_MANIFEST = """
 
-def _spoil(revision, source, target, *rest, **more):
-    made = _whole(revision, source, target, *rest, **more)
-    app = made.manifest["app"]
-    app["../../../evil"] = next(iter(app.values()))
-    return made
+def _mislead(self, facts):
+    told = json.loads(zlib.decompress(_whole_manifest(self, facts)))
+    told["differs"]["app/../../../evil"] = next(iter(self.project.values()))
+    return zlib.compress(json.dumps(told).encode())
 
 
-_whole = build
-build = _spoil
+_whole_manifest = Artifact.compressed_manifest
+Artifact.compressed_manifest = _mislead
 """
-BUILD = "deploy/build.py"
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -86,10 +84,9 @@ def test_it_is_refused(site: Site, row: NewRow, damage: str) -> None:
         changes.good(site)
         # Big enough for a pack whose middle is in a file's content.
         site.commit({"app/NOTES.txt": "a line of text\n" * 500}, "More to send")
-        if DAMAGE[damage]:
-            changes.append(site, PACKS, BAD_PACK.format(how=DAMAGE[damage]), damage)
-        else:
-            changes.append(site, BUILD, BAD_MANIFEST, damage)
+        how = DAMAGE[damage]
+        spoiled = BAD_PACK.format(how=how) if how else BAD_MANIFEST
+        changes.append(site, BUILD, spoiled, damage)
         done = site.invoke("deploy")
         check_told(done, codes=(2, 3))
         after = look(site)
