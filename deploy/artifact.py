@@ -15,8 +15,7 @@ from typing import Any
 
 from deploy.collection import Collection
 from deploy.errors import Refused
-from deploy.host import project_files
-from deploy.host.assets import name as listing_name
+from deploy.host import project_files, trees
 from deploy.host.changes import SBOM, packages_of
 from deploy.host.objects import below
 from deploy.kept import kept
@@ -26,15 +25,13 @@ from deploy.target import Platform
 
 # Object names of the packages, beside them: thousands of files need not be read at each build.
 TREE = ".tree.json"
+# The project's own files, as they are named in a release.
+LISTED = "tree"
 # Folders of the cache: packages by their lock, listings of a project's files by their name.
 PACKAGES, FILES = "packages", "files"
 OTHER_TREES = ("assets", "judge", "sbom", "venv")
 # Reads migrations on the droplet, where the database is; it is no part of the project.
 JUDGE = ("django_migration_linter", "appdirs", "toml")
-# Device, inode, time of change, size and mode.
-Stamp = tuple[int, int, int, int, int]
-# A file's path in a folder, and what the folder says of it.
-Entry = tuple[str, os.DirEntry[str]]
 # A folder, and its files by path and object name.
 Origin = tuple[Path, Mapping[str, str]]
 
@@ -130,11 +127,10 @@ class Artifact:
 
     def _files_beside(self, live: str) -> tuple[str, dict[str, str | None]]:
         """The name of the live release's files, or "" if they are not known, and what differs."""
-        known = self.cache / FILES / live / TREE
+        known = self.cache / FILES / live / LISTED
         if not live or not known.exists():
             return "", {}
-        base: dict[str, str] = json.loads(known.read_text())
-        return live, project_files.differing(self.project, base)
+        return live, project_files.differing(self.project, trees.parsed(known.read_bytes()))
 
     def pack(self, names: Iterable[str]) -> Iterator[bytes]:
         """A gzipped tar of the named objects, in pieces."""
@@ -204,15 +200,15 @@ def assemble(
     for path, name in collection.manifest.items():
         place = Path(facts["static_root"]).resolve().relative_to(source.resolve())
         whole[str(place / path)] = name
-    trees = {"app": whole, "static": collection.static}
-    project = project_files.joined(trees)
-    named = listing_name(project)
+    told = {"app": whole, "static": collection.static}
+    project = project_files.joined(told)
+    named = trees.name(project)
     # Without the twins: every zlib squeezes the same file in its own way. What packages there are,
     # the lock says.
     digest = digest_of([named, collection.named, lock, droplet.python])
     venv, sbom, judge = _packages_tree(packages), tree_of(listed), [*_judge_files()]
     manifest = {
-        **trees,
+        **told,
         "assets": {**collection.assets, **collection.twins},
         "listing": collection.listing,
         "venv": venv,
@@ -233,7 +229,7 @@ def assemble(
 
 
 def _list(tree: Mapping[str, str], folder: Path) -> None:
-    (folder / TREE).write_text(json.dumps(tree))
+    (folder / LISTED).write_bytes(trees.text(tree))
 
 
 def _judge_files() -> Iterator[Origin]:
@@ -258,36 +254,36 @@ def _packages_tree(packages: Path) -> dict[str, str]:
     return dict(json.loads((packages / TREE).read_text()))
 
 
-def stamp(found: os.stat_result) -> Stamp:
+def stamp(found: os.stat_result) -> str:
     """What tells a file from others and from itself once it has been written to."""
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
+    return f"{found.st_dev} {found.st_ino} {found.st_mtime_ns} {found.st_size} {found.st_mode}"
 
 
-def listed_in(folder: Path) -> list[Entry]:
-    """The files of a folder with their paths in it, but bytecode."""
+def listed_in(folder: Path) -> list[str]:
+    """Paths of the files of a folder, but bytecode."""
     return [
-        (name, entry)
+        name
         for name, entry in below(folder)
         if not entry.is_dir(follow_symlinks=False) and not name.endswith(".pyc")
     ]
 
 
 def tree_of(
-    folder: Path, files: Iterable[Entry] | None = None, names: Mapping[Stamp, str] | None = None
+    folder: Path, files: Iterable[str] | None = None, names: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Path -> object name of the files of a folder.
 
     Args:
-        files: those that count, as they were listed; None are all.
+        files: paths of those that count; None are all.
         names: of files that need not be read, by their stamps.
 
     Raises:
         Refused: a link leads out of the folder, or to no file.
     """
     tree = {}
-    for name, entry in listed_in(folder) if files is None else files:
-        path = Path(entry.path)
-        if entry.is_symlink():
+    for name in listed_in(folder) if files is None else files:
+        path = folder / name
+        if path.is_symlink():
             leads = path.resolve()
             if not leads.is_relative_to(folder.resolve()) or not leads.is_file():
                 raise Refused(

@@ -6,7 +6,6 @@ To write and read ten thousand files takes a second, and mostly few of them have
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shutil
 import subprocess
@@ -14,16 +13,16 @@ from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deploy.artifact import listed_in, stamp, tree_of
+from deploy.host import trees
 from deploy.kept import kept, newest_first
 from deploy.revision import GONE, Revision, changed_paths, export
 
 # Folders of the cache: exports, and such as were laid out once more; in that of one its files, and
 # what each of them is.
 EXPORTS, SPARES = "exports", "spares"
-PROJECT, LISTING = "project", "files.json"
+PROJECT, LISTING = "project", "files"
 # What says of other files how they are exported.
 ATTRIBUTES = ".gitattributes"
 # Where Python keeps bytecode.
@@ -32,7 +31,7 @@ CACHE = "__pycache__"
 FEW = 200
 
 # Path -> the object name of a file, and behind it its stamp, as it was exported.
-Listing = dict[str, list[Any]]
+Listing = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,15 +59,12 @@ def exported(cache: Path, revision: Revision) -> Export:
         new.append(_export(revision, draft))
 
     made = kept(place, make)
-    listing = new[0] if new else _listing(made)
-    if not new and any(
-        _stamp(f"{made}/{PROJECT}/{path}") != known for path, (_, *known) in listing.items()
-    ):
-        # The project has written into its own files.
+    listing = new[0] if new else _untouched(made)
+    if not listing:
         shutil.rmtree(made)
         kept(place, make)
         listing = new[0]
-    names = {path: name for path, (name, *_) in listing.items()}
+    names = {path: known.partition(" ")[0] for path, known in listing.items()}
     return Export(made / PROJECT, names, made / LISTING)
 
 
@@ -93,36 +89,55 @@ def lay_spare(cache: Path, tree: str) -> None:
 
 
 def _listing(made: Path) -> Listing:
-    listing: Listing = json.loads((made / LISTING).read_text())
-    return listing
+    return trees.parsed((made / LISTING).read_bytes())
 
 
-def _stamp(path: str) -> list[int] | None:
+def _untouched(made: Path) -> Listing:
+    """The listing of an export, or nothing where the project has written into its own files."""
     try:
-        return [*stamp(Path(path).stat())]
-    except FileNotFoundError:
-        return None
+        listing = _listing(made)
+    except (OSError, ValueError):
+        # Of before there was this listing.
+        return {}
+    inside = f"{made}/{PROJECT}/"
+    whole = all(_is_as_exported(f"{inside}{path}", known) for path, known in listing.items())
+    return listing if whole else {}
+
+
+def _is_as_exported(path: str, known: str, follow: bool = True) -> bool:
+    """Whether the file is still the one that was listed.
+
+    Args:
+        follow: False for what is to be taken over: what a symbolic link leads to may be another
+            by now, so it is another always.
+    """
+    try:
+        # Ten thousand times: no place for Path.
+        return known.endswith(f" {stamp(os.stat(path, follow_symlinks=follow))}")  # noqa: PTH116
+    except OSError:
+        return False
 
 
 def _export(revision: Revision, draft: Path) -> Listing:
     """Write the source and its listing to a draft; returns the listing."""
     project = draft / PROJECT
     project.mkdir()
-    listing = _taken_over(revision, draft)
+    listing, new = _taken_over(revision, draft)
     if not listing:
         export(revision, project)
-    new = [entry for entry in listed_in(project) if entry[0] not in listing]
+        new = listed_in(project)
     for path, name in tree_of(project, new).items():
-        listing[path] = [name, *stamp((project / path).stat())]
-    (draft / LISTING).write_text(json.dumps(listing))
+        listing[path] = f"{name} {stamp((project / path).stat())}"
+    (draft / LISTING).write_bytes(trees.text(listing))
     return listing
 
 
-def _taken_over(revision: Revision, draft: Path) -> Listing:
+def _taken_over(revision: Revision, draft: Path) -> tuple[Listing, list[str]]:
     """Write the source with what an export used lately has of it.
 
     Returns:
-        The listing of the files that were taken over; without any, nothing was written.
+        The listing of the files that were taken over, and the paths of those that were not;
+        without any, nothing was written.
     """
     project = draft / PROJECT
     for sibling in newest_first(draft):
@@ -142,9 +157,14 @@ def _taken_over(revision: Revision, draft: Path) -> Listing:
         if len(others) <= FEW:
             if others:
                 export(revision, project, others)
-            return linked
+            return linked, [path for path in others if _counts(project / path)]
         _empty(project)
-    return {}
+    return {}, []
+
+
+def _counts(path: Path) -> bool:
+    """Not, if attributes keep it out, or it is a repository of its own: an empty folder here."""
+    return path.suffix != ".pyc" and (path.is_symlink() or path.is_file())
 
 
 def _of_spare(
@@ -161,7 +181,7 @@ def _of_spare(
     others = _to_export(changed)
     target = str(project)
     for path, known in listing.items():
-        if path not in changed and _own_stamp(f"{target}/{path}") == known[1:]:
+        if path not in changed and _is_as_exported(f"{target}/{path}", known, follow=False):
             linked[path] = known
             continue
         _remove(project, path)
@@ -172,14 +192,6 @@ def _of_spare(
 
 def _to_export(changed: Mapping[str, str]) -> list[str]:
     return [path for path, how in changed.items() if how != GONE]
-
-
-def _own_stamp(path: str) -> list[int] | None:
-    """A symbolic link's is its own: what it leads to may have changed, so it is another always."""
-    try:
-        return [*stamp(os.lstat(path))]
-    except OSError:
-        return None
 
 
 def _remove(project: Path, path: str) -> None:
@@ -215,7 +227,7 @@ def _link(sibling: Path, changed: Mapping[str, str], project: Path) -> tuple[Lis
     for path, known in _listing(sibling).items():
         if path in changed:
             continue
-        if _own_stamp(f"{source}/{path}") != known[1:]:
+        if not _is_as_exported(f"{source}/{path}", known, follow=False):
             others.append(path)
             continue
         folder, _, file = path.rpartition("/")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.artifact import TREE, Stamp, stamp
+from deploy.artifact import TREE, stamp
 from deploy.kept import WHOLE, newest_first
 
 # What a folder of packages holds beside them: what they were made of.
@@ -41,7 +41,7 @@ def taken_over(
     requirements: Path,
     made_for: Sequence[str],
     uninstall: Callable[[Sequence[str]], None],
-) -> Iterator[Mapping[Stamp, str]]:
+) -> Iterator[Mapping[str, str]]:
     """Begin with the packages of the build used last, but for those that are others now.
 
     The block makes the draft whole. It is given the object names of the files that were taken over.
@@ -53,7 +53,7 @@ def taken_over(
         uninstall: removes packages from the draft, by name.
     """
     wanted = entries(requirements.read_text())
-    names: Mapping[Stamp, str] = {}
+    names: Mapping[str, str] = {}
     for sibling in newest_first(draft):
         try:
             known = json.loads((sibling / MADE_OF).read_text())
@@ -83,7 +83,7 @@ def _link(sibling: Path, draft: Path) -> None:
     )
 
 
-def _names(sibling: Path) -> dict[Stamp, str]:
+def _names(sibling: Path) -> dict[str, str]:
     listing = sibling / TREE
     listed: dict[str, str] = json.loads(listing.read_text()) if listing.exists() else {}
     return {stamp((sibling / path).stat()): name for path, name in listed.items()}

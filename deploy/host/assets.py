@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from deploy.host.release import Release, current_id
 
 LISTING = "assets.json"
 MANIFEST = "manifest.json"
+# Where packages lie in a venv.
+SITE_PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 
 
 def made_of(folder: Path) -> Tree:
@@ -41,6 +44,21 @@ def written(folder: Path) -> tuple[Path, int, int, int]:
 def _made_of(manifest: Path, *_: int) -> Tree:
     files: Tree = json.loads(manifest.read_text())["files"]
     return files
+
+
+def packages(venv: Path) -> dict[str, str]:
+    """Path in site-packages -> object of the packages' files as they arrived: bytecode was made
+    here.
+
+    Raises:
+        OSError, ValueError, LookupError: the venv does not say what it is made of.
+    """
+    inside = f"{SITE_PACKAGES}/"
+    return {
+        path.removeprefix(inside): name
+        for path, name in made_of(venv).items()
+        if path.startswith(inside) and not path.endswith(".pyc")
+    }
 
 
 def text(assets: Tree) -> bytes:

@@ -6,53 +6,55 @@ controller builds, and linked once more while a release bakes.
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
-from deploy.host import assets, objects, project_files
-from deploy.host.context import Context
+from deploy.host import assets, objects, project_files, trees
+from deploy.host.context import Context, Looked
 from deploy.host.layout import Layout
 from deploy.host.objects import Tree
-from deploy.host.release import current_id
+from deploy.host.release import Release, current_id, read
 
 # In the spare: which files it has.
-TREE = "tree.json"
+TREE = "tree"
 
 
 def look(ctx: Context) -> None:
-    """Begin to look which objects of the live release are whole; ``ctx.whole`` tells."""
+    """Begin to look which objects of the live release are whole; ``ctx.looked`` tells."""
     current = current_id(ctx.layout)
-    if current is None:
+    live = read(ctx.layout, current) if current else None
+    if live is None:
         return
-    found: Future[set[str]] = Future()
-    ctx.whole.append(found)
+    found: Future[Looked] = Future()
+    ctx.looked.append(found)
 
     def compute() -> None:
-        whole: set[str] = set()
+        looked = Looked()
         try:
-            named = _names(ctx.layout.release(current))
-            whole = objects.whole(ctx.layout.objects, named)
+            looked = _looked(ctx.layout, live)
         except (OSError, ValueError, LookupError):
             # It does not say what it is made of: then a push looks at all that it needs.
             pass
         finally:
-            found.set_result(whole)
+            found.set_result(looked)
 
     # A controller that has nothing to push does not wait for it.
     threading.Thread(target=compute, daemon=True).start()
 
 
-def _names(release: Path) -> set[str]:
-    """The objects of a release and of its packages."""
-    named = set(assets.of_release(release).values())
-    for folder in (release, release / "venv"):
-        files = assets.made_of(folder).items()
-        named.update(name for path, name in files if not path.endswith(".pyc"))
-    return named
+def _looked(layout: Layout, live: Release) -> Looked:
+    folder = layout.release(live.id)
+    named = set(assets.of_release(folder).values())
+    made = assets.made_of(folder).items()
+    named.update(name for path, name in made if not path.endswith(".pyc"))
+    packages = assets.packages(layout.venv(live.lock))
+    named.update(packages.values())
+    whole = objects.whole(layout.objects, named)
+    damaged = {path: name for path, name in packages.items() if name not in whole}
+    return Looked(whole, live.lock, damaged)
 
 
 def spare(layout: Layout) -> None:
@@ -68,7 +70,7 @@ def spare(layout: Layout) -> None:
         # It does not say what it was made of.
         return
     lay_out(layout, tree, draft)
-    (draft / TREE).write_text(json.dumps(tree))
+    (draft / TREE).write_bytes(trees.text(tree))
     draft.rename(layout.spare)
 
 
@@ -77,7 +79,7 @@ def lay_out(layout: Layout, tree: Tree, folder: Path) -> None:
     there: dict[str, str] = {}
     try:
         layout.spare.rename(folder)
-        there = json.loads((folder / TREE).read_text())
+        there = trees.parsed((folder / TREE).read_bytes())
         (folder / TREE).unlink()
     except (OSError, ValueError):
         # A power failure may have left half of it. The folder itself stays: the helper that binds

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deploy.host.errors import BackedOut
 from deploy.host.events import Reporter
 from deploy.host.layout import Layout
+from deploy.host.objects import Tree
 from deploy.host.site import Site, load
 from deploy.host.units import Units
 
@@ -19,12 +21,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Looked:
+    """``whole`` are objects as they arrived; ``damaged`` those of the packages of ``lock`` that
+    are not, by their paths."""
+
+    whole: Set[str] = frozenset()
+    lock: str = ""
+    damaged: Tree = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Context:
     """One run of the release tool.
 
     ``who`` and ``command`` go to the audit log; ``cancel`` is set when somebody pressed Ctrl-C.
     ``begun`` are releases that were laid out and are not sealed (deploy/host/candidate.py),
-    ``whole`` objects that were looked at in this run (deploy/host/beforehand.py).
+    ``looked`` tells what is whole of the live one (deploy/host/beforehand.py).
     """
 
     site: Site
@@ -34,7 +46,7 @@ class Context:
     command: str
     cancel: threading.Event = field(default_factory=threading.Event)
     begun: list[Release] = field(default_factory=list)
-    whole: list[Future[set[str]]] = field(default_factory=list)
+    looked: list[Future[Looked]] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:

@@ -13,7 +13,6 @@ from deploy.host import assets, audit, objects, plan, project_files, pushing
 from deploy.host.context import Context
 from deploy.host.errors import Refused, SlipwayError
 from deploy.host.events import phase
-from deploy.host.layout import Layout
 from deploy.host.migrating import migrate
 from deploy.host.release import Release, current_id, read, read_all
 from deploy.host.release_phase import run_release_line
@@ -50,7 +49,7 @@ def brought(
     Args:
         make: makes a new one, as :func:`pushing.assemble` or :func:`pushing.lay_out` does.
     """
-    manifest = read_manifest(ctx.layout, wire, size)
+    manifest = read_manifest(ctx, wire, size)
     known = pushed_before(ctx, manifest)
     if known:
         ctx.reporter.event(need=[])
@@ -77,7 +76,7 @@ def packages(ctx: Context, wire: Wire, size: int) -> None:
         size: bytes of the compressed manifest of the packages that follow on the wire.
     """
     told = json.loads(zlib.decompress(wire.exactly(size)))
-    tree = pushing.packages_told(ctx.layout, told)
+    tree = pushing.packages_told(ctx, told)
     _take(ctx, wire, told, tree.values())
     pushing.assemble_venv(ctx.layout, told["lock"], tree)
 
@@ -85,8 +84,8 @@ def packages(ctx: Context, wire: Wire, size: int) -> None:
 def _take(ctx: Context, wire: Wire, manifest: Mapping[str, Any], names: Iterable[str]) -> None:
     """Ask for the objects that are missing, and take them into the store."""
     store = ctx.layout.objects
-    known = {name for looked in ctx.whole for name in looked.result()}
-    need = objects.absent(store, set(names) - known)
+    known = (looked.result().whole for looked in ctx.looked)
+    need = objects.absent(store, set(names).difference(*known))
     pushing.check_room(ctx, missing_bytes(manifest, need))
     ctx.reporter.event(need=need)
     if need:
@@ -183,7 +182,7 @@ def missing_bytes(manifest: Mapping[str, Any], names: Iterable[str]) -> int:
     return sum(manifest["sizes"].get(name, 0) for name in names)
 
 
-def read_manifest(layout: Layout, wire: Wire, size: int) -> dict[str, Any]:
+def read_manifest(ctx: Context, wire: Wire, size: int) -> dict[str, Any]:
     """An artifact's manifest, whose ``size`` compressed bytes come next on the wire.
 
     Raises:
@@ -191,12 +190,12 @@ def read_manifest(layout: Layout, wire: Wire, size: int) -> dict[str, Any]:
     """
     manifest = json.loads(zlib.decompress(wire.exactly(size)))
     sent = manifest["assets"]
-    listed = assets.told(layout, manifest, sent)
+    listed = assets.told(ctx.layout, manifest, sent)
     return {
         **manifest,
-        **project_files.told(layout, manifest),
+        **project_files.told(ctx.layout, manifest),
         "assets": listed,
         # One that was sent is written here, and gets its name then.
         "listing": manifest["listing"] if listed and not sent else "",
-        "venv": pushing.packages_told(layout, manifest),
+        "venv": pushing.packages_told(ctx, manifest),
     }

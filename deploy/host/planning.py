@@ -26,7 +26,7 @@ def foresee(ctx: Context, wire: Wire, size: int, packages: Mapping[str, str]) ->
         the database does not have; ``waiting``, a release of this artifact that was pushed before.
         ``objects``, ``bytes``, ``needed`` and ``free`` are of the push; ``no_room`` says why not.
     """
-    manifest = operations.read_manifest(ctx.layout, wire, size)
+    manifest = operations.read_manifest(ctx, wire, size)
     current = operations.current_release(ctx)
     names = objects.absent(ctx.layout.objects, operations.object_names(manifest))
     total = operations.missing_bytes(manifest, names)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from deploy.host import assets
+from deploy.host import assets, trees
 from deploy.host.errors import Refused
 from deploy.host.layout import Layout
 from deploy.host.objects import Tree
@@ -75,7 +75,7 @@ def of_release(layout: Layout, release: str) -> dict[str, str]:
 def _named(manifest: Path, *_: int) -> tuple[str, Tree]:
     """The files of a release, which a push wants to know twice, and what names them."""
     files = _of(manifest.parent)
-    return assets.name(files), files
+    return trees.name(files), files
 
 
 def _of(folder: Path) -> dict[str, str]:

@@ -177,27 +177,22 @@ def locks(layout: Layout) -> list[str]:
     return sorted(venv.name for venv in layout.venvs.glob("[!.]*"))
 
 
-def packages_told(layout: Layout, manifest: Mapping[str, Any]) -> objects.Tree:
+def packages_told(ctx: Context, manifest: Mapping[str, Any]) -> objects.Tree:
     """The packages of an artifact: told whole, or as what differs from a venv that is here.
 
     Nothing is told of those whose lock is here. They are looked at all the same: a damaged one is
-    sent again.
+    sent again. Of the live release's the damaged ones are all that there is to be said.
     """
-    beside = manifest.get("venv_of") or ("" if manifest["venv"] else manifest["lock"])
+    told, lock = manifest["venv"], manifest["lock"]
+    beside = manifest.get("venv_of") or ("" if told else lock)
     if not beside:
-        return dict(manifest["venv"])
-    inside = f"{_site_packages()}/"
-    tree = {
-        path.removeprefix(inside): name
-        for path, name in assets.made_of(layout.venv(beside)).items()
-        if path.startswith(inside) and not path.endswith(".pyc")
-    }
-    return {path: name for path, name in (tree | manifest["venv"]).items() if name}
-
-
-def _site_packages() -> str:
-    """Where packages lie in a venv."""
-    return f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+        return dict(told)
+    if not told:
+        for looked in ctx.looked:
+            if looked.result().lock == lock:
+                return looked.result().damaged
+    tree = assets.packages(ctx.layout.venv(beside)) | told
+    return {path: name for path, name in tree.items() if name}
 
 
 def unsealed(layout: Layout) -> list[Path]:
@@ -280,7 +275,7 @@ def assemble_venv(layout: Layout, lock: str, tree: objects.Tree) -> Path:
     # Of a run that was killed: whoever holds the lock is the only one here.
     shutil.rmtree(draft, ignore_errors=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = draft / _site_packages()
+    packages = draft / assets.SITE_PACKAGES
     packages.mkdir(parents=True)
     (draft / "bin").mkdir()
     (draft / "bin" / "python3").symlink_to(f"/usr/bin/{version}")

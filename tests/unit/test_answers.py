@@ -58,7 +58,7 @@ def question(root: Path, changes: dict[str, str], venv: str = "venv") -> Questio
     git(root, "add", "app")
     git(root, "commit", "--quiet", "--allow-empty", "--message", "Change")
     revision = resolve(root, "app", "HEAD")
-    exported = Export(folder_of(root / ".slipway/cache", revision.tree), {}, root / "files.json")
+    exported = Export(folder_of(root / ".slipway/cache", revision.tree), {}, root / "files")
     return Question(root, exported, root / venv / "bin/python", TARGET, revision)
 
 

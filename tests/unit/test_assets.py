@@ -23,7 +23,7 @@ def read(told: dict[str, Any], ctx: Context) -> dict[str, Any]:
     os.write(writing, compressed)
     os.close(writing)
     try:
-        return operations.read_manifest(ctx.layout, Wire(reading), len(compressed))
+        return operations.read_manifest(ctx, Wire(reading), len(compressed))
     finally:
         os.close(reading)
 

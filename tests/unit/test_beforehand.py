@@ -9,7 +9,7 @@ import pytest
 
 from deploy.host import beforehand, objects, retiring
 from deploy.host.beforehand import TREE
-from deploy.host.context import Context
+from deploy.host.context import Context, Looked
 from deploy.host.verifying import verify
 from tests.unit.test_assets import live
 from tests.unit.test_pushing import assembled, ctx, manifest, stored
@@ -109,12 +109,12 @@ def test_a_live_release_that_does_not_say_its_files_is_laid_out_no_second_time(
     beforehand.spare(ctx.layout)
     beforehand.look(ctx)
     assert not ctx.layout.spare.exists()
-    assert [looked.result() for looked in ctx.whole] == [set()]
+    assert [looked.result() for looked in ctx.looked] == [Looked()]
 
 
 def test_what_was_damaged_is_not_taken_for_whole(ctx: Context) -> None:
     beforehand.look(ctx)
-    assert ctx.whole == []
+    assert ctx.looked == []
     views = released(ctx, FIRST) / "app/shop/views.py"
     views.chmod(0o644)
     views.write_text("three = 3\n")
@@ -124,8 +124,8 @@ def test_what_was_damaged_is_not_taken_for_whole(ctx: Context) -> None:
     )
     objects.object_path(ctx.layout.objects, gone).unlink()
     beforehand.look(ctx)
-    (looked,) = ctx.whole
-    assert looked.result(timeout=9) & {one, gone, kept} == {kept}
+    (looked,) = ctx.looked
+    assert looked.result(timeout=9).whole & {one, gone, kept} == {kept}
 
 
 def test_what_frees_nothing_may_go_later(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

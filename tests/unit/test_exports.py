@@ -162,6 +162,29 @@ def test_an_export_that_is_half_gone_is_not_taken_over(repository: Path, lay: La
     assert there(second.folder) == there(repository / "app")
 
 
+@pytest.mark.parametrize("text", [None, "", '{"manage.py": ["1", 2]}'])
+def test_an_export_that_does_not_say_its_files_is_made_anew(
+    repository: Path, text: str | None
+) -> None:
+    first = export(repository)
+    first.listing.unlink() if text is None else first.listing.write_text(text)
+    assert export(repository).files == first.files
+    assert there(export(repository).folder) == there(repository / "app")
+
+
+def test_bytecode_and_repositories_within_are_no_files_of_it(repository: Path, lay: Lay) -> None:
+    first = export(repository)
+    lay(repository)
+    within = repository / "app/within"
+    within.mkdir()
+    git(within, "init", "--quiet")
+    git(within, "commit", "--quiet", "--allow-empty", "--message", "Within")
+    commit(repository, {"shop/views.pyc": "old", "shop/new.py": ""})
+    second = export(repository)
+    assert second.files.keys() - first.files.keys() == {"shop/new.py"}
+    assert (second.folder / "within").is_dir()
+
+
 def test_what_is_laid_out_once_more_becomes_the_next(repository: Path) -> None:
     first = export(repository)
     (first.folder / "shop/__pycache__").mkdir()

@@ -13,10 +13,12 @@ import pytest
 
 from deploy import answers, asking, judging
 from deploy.answers import Question
-from deploy.artifact import tree_of
+from deploy.artifact import stamp, tree_of
 from deploy.errors import Refused
 from deploy.exports import Export
+from deploy.host import trees
 from deploy.kept import kept
+from deploy.packing import object_name
 from deploy.revision import Revision
 from tests.unit.test_build import TARGET
 
@@ -101,14 +103,14 @@ def test_migrations_are_compared_with_the_models_only_where_either_may_have_chan
     imported = root / "imported"
     migration = source / "catalog/migrations/0003_long_lists.py"
     migration.write_text(f"{migration.read_text()}\nopen({str(imported)!r}, 'w').close()\n")
-    (root / "files.json").write_text("{}")
+    (root / "files").write_text("0\0")
     models, page = source / "catalog/models.py", source / "catalog/templates/base.html"
 
     def asked() -> tuple[bool, Mapping[str, Any]]:
         """Whether migrations were imported, and what is told."""
         imported.unlink(missing_ok=True)
         revision = Revision(source, "1" * 40, f"{next(trees):040}", ".", "", "")
-        export = Export(source, tree_of(source), root / "files.json")
+        export = Export(source, tree_of(source), root / "files")
         question = Question(root, export, Path(sys.executable), TARGET, revision)
         facts = question.answer().facts
         return imported.exists(), facts
@@ -208,6 +210,25 @@ def test_static_files_are_collected_again_only_where_they_changed(source: Path) 
     assert made
 
 
+def test_a_static_file_is_read_only_where_it_is_not_as_it_was_exported(source: Path) -> None:
+    """What an export says of ten thousand files is believed."""
+    style = source / "catalog/static/catalog/style.css"
+    listing = source.parent / "files"
+
+    def collection(listed: Mapping[str, str]) -> str:
+        listing.write_bytes(trees.text(listed))
+        asked = source.parent / "static", source.parent / "collections", listing
+        return str(asking.ask(Path(sys.executable), source, TARGET, {}, *asked)["collection"])
+
+    honest = collection({})
+    path = str(style.relative_to(source))
+    assert collection({path: f"{object_name(style)} {stamp(style.stat())}"}) == honest
+    other = {path: f"{'f' * 64} {stamp(style.stat())}"}
+    assert collection(other) != honest
+    style.touch()
+    assert collection(other) == honest
+
+
 def test_a_storage_of_the_projects_own_collects_each_time(source: Path) -> None:
     """What its code reads beside the static files is not known."""
     (source / "catalog/storage.py").write_text(
@@ -245,8 +266,8 @@ def test_a_secret_is_stood_in_for_only_where_nothing_runs_without(source: Path) 
         secret = [f"  {name}: !vault |\n    $ANSIBLE\n" for name in hidden]
         inventory.write_text(f"---\napp_config_vars:\n  PLAIN: b\n{''.join(secret)}")
         revision = Revision(source, "1" * 40, "2" * 40, ".", "", "")
-        (source.parent / "files.json").write_text("{}")
-        export = Export(source, {}, source.parent / "files.json")
+        (source.parent / "files").write_text("0\0")
+        export = Export(source, {}, source.parent / "files")
         question = Question(source.parent, export, Path(sys.executable), TARGET, revision)
         question._ask(source.parent / "static")
 

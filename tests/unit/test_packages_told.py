@@ -63,7 +63,7 @@ def test_the_droplet_knows_all_of_them_by_what_differs(ctx: Context, tmp_path: P
     }
     # What has not changed is not spoken of.
     assert newer["toml.py"] not in told["sizes"]
-    assert pushing.packages_told(ctx.layout, told) == newer
+    assert pushing.packages_told(ctx, told) == newer
     # And what is made of it is what would have been made of the whole.
     release = assembled(ctx, {**told, "venv": newer}, "ada@desk")
     venv = (ctx.layout.release(release.id) / "venv").resolve()
@@ -79,6 +79,6 @@ def test_packages_of_a_droplet_that_this_machine_does_not_know_are_told_whole(
     built = artifact(tmp_path, {**manifest(ctx), "lock": "newer", "venv": newer})
     told = said(built, ["of another controller"])
     assert (told["venv_of"], told["venv"]) == ("", newer)
-    assert pushing.packages_told(ctx.layout, told) == newer
+    assert pushing.packages_told(ctx, told) == newer
     told = said(built, ["newer"])
     assert told["venv"] == {}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from deploy.artifact import FILES, TREE, Artifact
-from deploy.host import project_files
+from deploy.artifact import FILES, LISTED, Artifact
+from deploy.host import project_files, trees
 from deploy.host.assets import MANIFEST
 from deploy.host.context import Context
 from deploy.host.errors import Refused
@@ -34,7 +34,7 @@ def deployed(ctx: Context, tmp_path: Path) -> dict[str, Any]:
     live(ctx, assembled(ctx, made, "ada@desk").id)
     kept = tmp_path / FILES / project_files.name(ctx.layout)
     kept.mkdir(parents=True)
-    (kept / TREE).write_text(json.dumps(project_files.joined(made)))
+    (kept / LISTED).write_bytes(trees.text(project_files.joined(made)))
     return made
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from deploy.host import objects, operations, pushing, retiring
+from deploy.host import beforehand, objects, operations, pushing, retiring
 from deploy.host.context import Context
 from deploy.host.errors import Refused
 from deploy.host.procfile import processes
@@ -178,21 +178,38 @@ def test_releases_of_one_lock_file_share_their_packages_and_objects(ctx: Context
     assert one.stat().st_ino == two.stat().st_ino
 
 
-def test_packages_that_were_written_to_have_to_be_sent_again(ctx: Context) -> None:
+@pytest.mark.parametrize("is_live", [True, False])
+def test_packages_that_were_written_to_have_to_be_sent_again(ctx: Context, is_live: bool) -> None:
     release = assembled(ctx, manifest(ctx), "ada@desk")
+    other = {**manifest(ctx), "lock": "other", "venv": stored(ctx, {"other.py": ""})}
+    live = release if is_live else assembled(ctx, other, "ada@desk")
+    ctx.layout.current.symlink_to(f"releases/{live.id}")
+
+    def wanted() -> list[str]:
+        """What a deploy of the same packages asks for."""
+        ctx.looked.clear()
+        beforehand.look(ctx)
+        venv = pushing.packages_told(ctx, {"lock": release.lock, "venv": {}})
+        return objects.absent(ctx.layout.objects, venv.values())
+
     # The controller tells nothing of packages whose lock is here, and sends what is asked for.
-    assert pushing.locks(ctx.layout) == [release.lock]
-    venv = pushing.packages_told(ctx.layout, {"lock": release.lock, "venv": {}})
-    named = operations.object_names({**manifest(ctx), "venv": venv})
-    assert objects.absent(ctx.layout.objects, named) == []
+    assert release.lock in pushing.locks(ctx.layout)
+    assert wanted() == []
     (package,) = ctx.layout.venv(release.lock).rglob("greeting/cli.py")
     whole = package.read_text()
     package.chmod(0o644)
     package.write_text("# damaged")
     damaged = hashlib.sha256(whole.encode()).hexdigest()
-    assert objects.absent(ctx.layout.objects, named) == [damaged]
+    assert wanted() == [damaged]
     stored(ctx, {"greeting/cli.py": whole})
-    assert objects.absent(ctx.layout.objects, named) == []
+    assert wanted() == []
+
+
+def test_the_packages_of_the_live_release_are_looked_at_once(ctx: Context) -> None:
+    release = assembled(ctx, manifest(ctx), "ada@desk")
+    ctx.layout.current.symlink_to(f"releases/{release.id}")
+    beforehand.look(ctx)
+    assert pushing.packages_told(ctx, {"lock": release.lock, "venv": {}}) == {}
 
 
 def test_hashed_files_are_published_once(ctx: Context) -> None:
