@@ -81,7 +81,7 @@ def test_a_second_revision_and_the_way_back(site: Site, as_before: None) -> None
     spare = site.clone / ".slipway/cache/spares" / site.git("rev-parse", "HEAD:app")
     assert (spare / "project" / WSGI.removeprefix("app/")).exists()
     # Of the next one only what differs from this one's files is told.
-    lists = (site.clone / ".slipway/cache/files").glob("*/.tree.json")
+    lists = (site.clone / ".slipway/cache/files").glob("*/tree")
     assert any("app/CHANGES.txt" in path.read_text() for path in lists)
 
     done = site.invoke("rollback")
