@@ -143,7 +143,7 @@ def verify(request: Request, console: Console) -> None:
     if differing:
         raise NeedsYou(
             f"{len(differing)} files on {request.target.name} are not what was pushed. Find out "
-            "who wrote there, then run: invoke deploy",
+            "who wrote there, then have them sent again: invoke push",
             differing,
         )
 

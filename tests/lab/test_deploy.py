@@ -93,6 +93,24 @@ def test_a_second_revision_and_the_way_back(site: Site, as_before: None) -> None
     assert site.release() == second
 
 
+def test_what_verify_names_is_mended_by_what_it_advises(site: Site, as_before: None) -> None:
+    """A deploy would not do it: nothing has changed."""
+    release = site.release()
+    for place in ("app/manage.py", "venv/lib/python*/site-packages/django/shortcuts.py"):
+        path = f"/srv/locallibrary/releases/{release}/{place}"
+        site.ask(f"for f in {path}; do chmod u+w $f; echo '# written' >>$f; done")
+    done = site.invoke("verify")
+    assert done.code == 4, done
+    for name in ("manage.py", "django/shortcuts.py"):
+        assert name in done.output
+    advice = done.output.strip().rpartition("invoke ")[2]
+    done = site.invoke(advice)
+    assert done.code == 0, done
+    done = site.invoke("verify")
+    assert done.code == 0, done
+    assert site.release() == release
+
+
 @pytest.mark.parametrize("fault", [RAISES, EVERY_PAGE_500], ids=["wsgi raises", "every page 500"])
 def test_a_broken_release_leaves_the_old_one_serving(
     site: Site, as_before: None, fault: str
