@@ -37,7 +37,7 @@ TYPED: dict[str, list[tuple[str, str | bytes]]] = {
     "invoke dbshell": [("=> ", CTRL_D)],
     "invoke logs --follow": [(f"Not Found: {MISSING}", CTRL_C)],
     # Only where something is to be installed, so it is typed ahead.
-    "invoke patch": [("Read|packages|Do this", "y\r")],
+    "invoke patch": [("Read|package|Do this", "y\r")],
 }
 
 
@@ -100,6 +100,9 @@ def test_the_table_is_found() -> None:
 def test_it_does_what_is_printed(site: Site, command: str) -> None:
     if command == "invoke deploy --stop-before switch":
         changes.good(site)
+    if command == "invoke migrate.rehearse":
+        # What rows before it wrote to the inventory.
+        site.commit({}, "Scaled")
     # In place of the local droplet, which somebody may work with.
     here = f"export SLIPWAY_ENV={ENV} ANSIBLE_INVENTORY=inventory/{ENV}.yml BROWSER=true"
     with Terminal(site.clone, "/bin/sh", "-c", f"{here}; {command}") as terminal, asking(site):
