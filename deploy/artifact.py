@@ -127,10 +127,12 @@ class Artifact:
 
     def _files_beside(self, live: str) -> tuple[str, dict[str, str | None]]:
         """The name of the live release's files, or "" if they are not known, and what differs."""
-        known = self.cache / FILES / live / LISTED
-        if not live or not known.exists():
+        try:
+            base = trees.parsed((self.cache / FILES / live / LISTED).read_bytes())
+        except (OSError, ValueError):
+            # A power failure may have left half of it.
             return "", {}
-        return live, project_files.differing(self.project, trees.parsed(known.read_bytes()))
+        return live, project_files.differing(self.project, base)
 
     def pack(self, names: Iterable[str]) -> Iterator[bytes]:
         """A gzipped tar of the named objects, in pieces."""

@@ -57,6 +57,15 @@ def test_the_droplet_knows_all_of_them_by_what_differs(
     assert project_files.told(ctx.layout, said) == {"app": app | changed, "static": newer["static"]}
 
 
+def test_half_a_list_of_them_is_not_believed(
+    ctx: Context, tmp_path: Path, deployed: dict[str, Any]
+) -> None:
+    live = project_files.name(ctx.layout)
+    (tmp_path / FILES / live / LISTED).write_text("")
+    said = told(artifact(tmp_path, deployed), live)
+    assert (said["differs_from"], said["app"]) == ("", deployed["app"])
+
+
 def test_files_of_a_droplet_that_this_machine_does_not_know_are_told_whole(
     ctx: Context, tmp_path: Path, deployed: dict[str, Any]
 ) -> None:
